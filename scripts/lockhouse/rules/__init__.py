@@ -1,0 +1,1 @@
+"""What makes a lock or a wheelhouse wrong: the rules, and the findings they report."""
