@@ -83,4 +83,18 @@ class BusyError(LockhouseError):
 
 
 class FetchError(LockhouseError):
-    """A package index refused, could not be reached, or gave something else than what is locked."""
+    """A source of bytes refused, could not be reached, or gave something else than what is locked.
+
+    `transient` says that another try may well succeed.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        where: Location | None = None,
+        hint: str | None = None,
+        transient: bool = False,
+    ) -> None:
+        super().__init__(reason, where=where, hint=hint)
+        self.transient = transient

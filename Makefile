@@ -1,0 +1,50 @@
+# Lockhouse's own Makefile. What a user of Lockhouse would want is in the include; what a developer wants is here.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The tools environment is made from our own runtime requirements, and runs our own sources.
+LOCKHOUSE_TOOLS_LOCK := requirements/main.txt
+LOCKHOUSE = PYTHONPATH=scripts $(LOCKHOUSE_TOOLS_PYTHON) -m lockhouse
+
+VENV := .venv/bin
+# Arguments for pytest: make test T="-k lock"
+T ?=
+
+include scripts/lockhouse/lockhouse.mk
+
+##@ Development
+
+.PHONY: test
+test: install  ## Run the tests, with coverage; under four minutes
+	$(VENV)/python -m pytest --numprocesses 2 --cov --cov-report term $(T)
+
+.PHONY: test-all
+test-all: install  ## Run every test, the slow campaigns included
+	$(VENV)/python -m pytest --numprocesses 2 --slow $(T)
+
+.PHONY: lint
+lint: install  ## Check style and types
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+.PHONY: format
+format: install  ## Format the sources, and mend what can be mended
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+.PHONY: bench
+bench: install  ## Measure Lockhouse against pip, side by side
+	$(VENV)/python tests/bench/run.py
+
+.PHONY: clean
+clean:  ## Remove what was made: environments, wheelhouse, caches
+	rm -rf .lockhouse .venv wheelhouse build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Help
+
+.PHONY: help
+help:  ## Show this help
+	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*##/ { printf "  %-12s %s\n", $$1, $$2 }' $(filter %.mk,$(MAKEFILE_LIST)) Makefile

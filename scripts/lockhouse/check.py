@@ -1,0 +1,117 @@
+"""The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from packaging.utils import NormalizedName
+
+from lockhouse import plan, wheel
+from lockhouse.plan import Match, Need
+from lockhouse.project import LoadedLayer, Project
+from lockhouse.rules import Finding
+from lockhouse.rules.freshness import freshness
+from lockhouse.rules.locks import disagreements, lock_findings
+from lockhouse.rules.wheels import content_findings, wheel_findings
+from lockhouse.target import Target
+from lockhouse.wheelhouse import Inventory, Wheelhouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All findings, sorted by place; what was judged (`locks`, `pins`, `wheels`), and in `notes` what was not.
+
+    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at.
+    """
+
+    findings: tuple[Finding, ...]
+    locks: int
+    pins: int
+    wheels: int
+    notes: tuple[str, ...]
+    match: Match | None
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that make the exit status 1."""
+        return tuple(found for found in self.findings if found.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that do not, unless asked to be strict."""
+        return tuple(found for found in self.findings if found.severity == "warning")
+
+
+def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None) -> Report:
+    """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
+
+    Raises OSError where the wheelhouse cannot be read.
+    """
+    chosen = {layer.layer.lock for layer in layers}
+    differing = [found for found in disagreements(project, target) if found.finding.where.path in chosen]
+    disputed = {each.name for each in differing}
+    findings = [each.finding for each in differing]
+    for layer in layers:
+        findings.extend(freshness(layer, target, disputed=disputed))
+        if layer.lock:
+            findings.extend(lock_findings(layer.lock, target))
+    match = None
+    if house:
+        match, found = _wheels(project, layers, target, house, disputed)
+        findings.extend(found)
+    return Report(
+        findings=tuple(sorted(set(findings))),
+        locks=sum(layer.lock is not None for layer in layers),
+        pins=sum(len(layer.lock.pins) for layer in layers if layer.lock),
+        wheels=len(match.chosen) if match else 0,
+        notes=tuple(_not_judged(layers)),
+        match=match,
+    )
+
+
+def required_and_allowed(
+    project: Project, layers: Sequence[LoadedLayer], target: Target
+) -> tuple[tuple[Need, ...], tuple[Need, ...]]:
+    """Return the needs of the named layers, which must be met, and those of all layers, which may be there."""
+    required = plan.needs(project.pins_by_environment(layers), target)
+    allowed = plan.needs(project.pins_by_environment(project.layers.values()), target)
+    return required, allowed
+
+
+def shown(path: Path, root: Path) -> PurePath:
+    """Return the path as the user should read it: relative to the project where it is inside."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _wheels(
+    project: Project, layers: Sequence[LoadedLayer], target: Target, house: Wheelhouse, disputed: set[NormalizedName]
+) -> tuple[Match, list[Finding]]:
+    required, allowed = required_and_allowed(project, layers, target)
+    algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
+    inventory: Inventory = house.inventory(algorithms)
+    match = plan.match(required, allowed, inventory, target)
+    where = shown(house.path, project.config.root)
+    # Layers that disagree are reported as such; which of their wheels is there says nothing new.
+    judged = Match(
+        chosen=match.chosen,
+        unmet=tuple(need for need in match.unmet if need.name not in disputed),
+        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed),
+    )
+    findings = list(wheel_findings(judged, inventory, target, where))
+    contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
+    findings.extend(content_findings(contents, target, where))
+    return match, findings
+
+
+def _not_judged(layers: Sequence[LoadedLayer]) -> list[str]:
+    notes = []
+    for layer in layers:
+        if layer.lock is None:
+            continue
+        if not layer.sources:
+            notes.append(f"{layer.layer.lock} has no sources here: whether it is fresh was not judged")
+        elif not any(pin.via for pin in layer.lock.pins) and layer.lock.pins:
+            notes.append(f"{layer.layer.lock} has no `via` comments: pins that nothing asks for were not judged")
+        if layer.sources and not layer.lock.keeps_extras and any(line.extras for line in layer.requirements):
+            notes.append(f"{layer.layer.lock} keeps no extras: those that its sources ask for were not judged")
+    return notes

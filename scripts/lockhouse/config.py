@@ -1,0 +1,197 @@
+"""`[tool.lockhouse]` of pyproject.toml and the layers it means; without it, the layout that pip-compile users have.
+
+Refuses unknown keys (naming the nearest right one), wrong types, and layers that are not there.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+
+import tomli
+
+from lockhouse.errors import ConfigError, Location, UsageError
+
+# How many files are fetched at once where the configuration does not say.
+CONNECTIONS = 16
+
+# Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
+KEYS: Mapping[str, tuple[str, str]] = {
+    "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
+    "environments": (
+        "layers joined by `-c` or `-r`",
+        'sets of layers that are installed together: `{ default = ["main", "dev"] }`',
+    ),
+    "find-links": ("none", "folders or pages with wheels, named by the project itself"),
+    "layers": (
+        "each `requirements/*.in`",
+        'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
+    ),
+    "venv": ('".venv"', "the environment that `install` makes"),
+    "wheelhouse": ('"wheelhouse"', "the directory of wheels"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A lock and its sources, as paths relative to the project's root; a lock may come without sources."""
+
+    name: str
+    lock: PurePosixPath
+    sources: tuple[PurePosixPath, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A project: its root and what its configuration says, defaults filled in.
+
+    `environments` is None where the configuration names none: then the layers' own `-c` and `-r` decide.
+    """
+
+    root: Path
+    layers: Mapping[str, Layer]
+    environments: Mapping[str, tuple[str, ...]] | None
+    wheelhouse: Path
+    venv: Path
+    find_links: tuple[str, ...]
+    connections: int
+
+    def layer(self, word: str) -> Layer:
+        """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
+
+        Raises UsageError, naming the nearest layer.
+        """
+        if word in self.layers:
+            return self.layers[word]
+        path = PurePath(word).as_posix()
+        for layer in self.layers.values():
+            if path in {layer.lock.as_posix(), *(source.as_posix() for source in layer.sources)}:
+                return layer
+        raise UsageError(f"there is no layer {word!r}", hint=nearest(word, self.layers, "the layers are"))
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a hint: the known word that is nearest, or all of them behind `otherwise`."""
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"
+
+
+def load(root: Path) -> Config:
+    """Read the configuration of the project in `root`; raises ConfigError, with the file and the key at fault."""
+    path = root / "pyproject.toml"
+    reader = _Reader(PurePosixPath("pyproject.toml"))
+    table = reader.tool_table(path)
+    for key in table:
+        if key not in KEYS:
+            raise reader.error(f"unknown key {key!r}", hint=nearest(key, KEYS, "the keys are"))
+    layers = _layers(reader, table, root)
+    environments = _environments(reader, table, layers)
+    wheelhouse = root / reader.text(table, "wheelhouse", "wheelhouse")
+    if wheelhouse.resolve() in {root.resolve(), *root.resolve().parents}:
+        raise reader.error("'wheelhouse' must be a directory of its own, below the project or elsewhere")
+    return Config(
+        root=root,
+        layers=layers,
+        environments=environments,
+        wheelhouse=wheelhouse,
+        venv=root / reader.text(table, "venv", ".venv"),
+        find_links=reader.texts(table, "find-links"),
+        connections=reader.count(table, "connections", CONNECTIONS),
+    )
+
+
+def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[str, Layer]:
+    if "layers" in table:
+        layers = {}
+        for name, value in reader.table(table, "layers").items():
+            entry = reader.table({name: value}, name)
+            for key in entry:
+                if key not in {"lock", "sources"}:
+                    hint = nearest(key, ("lock", "sources"), "the keys are")
+                    raise reader.error(f"unknown key {key!r} in 'layers.{name}'", hint=hint)
+            lock = PurePosixPath(reader.text(entry, "lock", f"requirements/{name}.txt"))
+            default = [lock.with_suffix(".in").as_posix()]
+            sources = reader.texts(entry, "sources") if "sources" in entry else default
+            layers[name] = Layer(name, lock, tuple(PurePosixPath(source) for source in sources))
+    else:
+        found = sorted((root / "requirements").glob("*.in"))
+        paths = [PurePosixPath("requirements", path.name) for path in found]
+        layers = {path.stem: Layer(path.stem, path.with_suffix(".txt"), (path,)) for path in paths}
+    if not layers:
+        raise ConfigError(
+            "there is nothing to lock: no requirements/*.in, and no 'layers' in [tool.lockhouse]",
+            where=Location(PurePosixPath("requirements")),
+            hint="write what the project needs into requirements/main.in, then run `make lock`",
+        )
+    return layers
+
+
+def _environments(
+    reader: "_Reader", table: Mapping[str, object], layers: Mapping[str, Layer]
+) -> dict[str, tuple[str, ...]] | None:
+    if "environments" not in table:
+        return None
+    environments = {}
+    entries = reader.table(table, "environments")
+    for name in entries:
+        members = reader.texts(entries, name)
+        for member in members:
+            if member not in layers:
+                hint = nearest(member, layers, "the layers are")
+                raise reader.error(f"'environments.{name}' names the layer {member!r}, which is not there", hint=hint)
+        environments[name] = members
+    for layer in layers:
+        if not any(layer in members for members in environments.values()):
+            environments.setdefault(layer, (layer,))
+    return environments
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Typed access to a TOML table, with errors that name file and key."""
+
+    path: PurePosixPath
+
+    def error(self, reason: str, *, hint: str | None = None) -> ConfigError:
+        return ConfigError(f"[tool.lockhouse]: {reason}", where=Location(self.path), hint=hint)
+
+    def tool_table(self, path: Path) -> Mapping[str, object]:
+        try:
+            document = tomli.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"not valid TOML: {error}", where=Location(self.path)) from error
+        return self.table(self.table(document, "tool"), "lockhouse")
+
+    def table(self, table: Mapping[str, object], key: str) -> Mapping[str, object]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, value, "a table")
+        return value
+
+    def text(self, table: Mapping[str, object], key: str, default: str) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str) or not value:
+            raise self.wrong(key, value, "a string")
+        return value
+
+    def texts(self, table: Mapping[str, object], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if (
+            not isinstance(value, Sequence)
+            or isinstance(value, str)
+            or not all(isinstance(item, str) for item in value)
+        ):
+            raise self.wrong(key, value, "an array of strings")
+        return tuple(value)
+
+    def count(self, table: Mapping[str, object], key: str, default: int) -> int:
+        value = table.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise self.wrong(key, value, "a whole number above 0")
+        return value
+
+    def wrong(self, key: str, value: object, expected: str) -> ConfigError:
+        return self.error(f"{key!r} should be {expected}, not {value!r}")

@@ -1,0 +1,170 @@
+"""What the locks need on a target against what the wheelhouse holds, and which offered file answers a need.
+
+Pure: takes values, returns values.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import BuildTag, NormalizedName
+from packaging.version import Version
+
+from lockhouse.digest import Digest
+from lockhouse.errors import WheelError
+from lockhouse.requirements import Pin
+from lockhouse.source import Candidate
+from lockhouse.target import Target
+from lockhouse.wheel import WheelName
+from lockhouse.wheelhouse import Inventory, StoredWheel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One wheel that an environment must have: the pins that ask for it, and the strong hashes they all allow.
+
+    Hashes of one pin in two layers of an environment are intersected, as pip does. `version` is None for a URL whose
+    file name does not tell one.
+    """
+
+    name: NormalizedName
+    version: Version | None
+    hashes: frozenset[Digest]
+    url: str | None
+    pins: tuple[Pin, ...]
+
+    @property
+    def label(self) -> str:
+        """The need as people write it: `six==1.16.0`."""
+        return f"{self.name}=={self.version}" if self.url is None else f"{self.name} @ URL"
+
+    def is_for(self, wheel: WheelName) -> bool:
+        """Return whether a file of this name is the project and version that is needed."""
+        return wheel.name == self.name and self.version in {None, wheel.version}
+
+
+def needs(environments: Iterable[Iterable[Pin]], target: Target) -> tuple[Need, ...]:
+    """Return what the environments' pins need on the target, sorted by name; pins whose marker is false need nothing.
+
+    A wheel that two environments ask for with the same hashes is one need.
+    """
+    found: dict[tuple[object, ...], Need] = {}
+    for pins in environments:
+        asked: dict[tuple[NormalizedName, Version | None, str | None], list[Pin]] = {}
+        for pin in pins:
+            if target.applies(pin.marker):
+                asked.setdefault((pin.name, pin.version, pin.url), []).append(pin)
+        for (name, version, url), same in asked.items():
+            hashes = frozenset.intersection(*(frozenset(d for d in pin.hashes if d.strong) for pin in same))
+            key = (name, version, url, hashes)
+            before = found[key].pins if key in found else ()
+            merged = tuple(dict.fromkeys((*before, *same)))
+            found[key] = Need(name=name, version=version, hashes=hashes, url=url, pins=merged)
+    return tuple(sorted(found.values(), key=lambda need: (need.name, str(need.version), sorted(need.hashes))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which stored wheel answers which need, which needs have none, and which wheels nobody asks for."""
+
+    chosen: tuple[tuple[Need, StoredWheel], ...]
+    unmet: tuple[Need, ...]
+    spare: tuple[StoredWheel, ...]
+
+
+def match(required: Sequence[Need], allowed: Sequence[Need], inventory: Inventory, target: Target) -> Match:
+    """Compare needs and inventory, both ways.
+
+    `required` must be met; what only `allowed` asks for may be there as well. Where several wheels answer one need,
+    the one that an installer would prefer is the answer and the others are spare.
+    """
+    by_name: dict[NormalizedName, list[StoredWheel]] = {}
+    for stored in inventory.wheels:
+        by_name.setdefault(stored.wheel.name, []).append(stored)
+    answers = {need: best(need, by_name.get(need.name, []), target) for need in {*required, *allowed}}
+    used = {answer.filename for answer in answers.values() if answer}
+    return Match(
+        chosen=tuple((need, answer) for need in required if (answer := answers[need])),
+        unmet=tuple(need for need in required if not answers[need]),
+        spare=tuple(stored for stored in inventory.wheels if stored.filename not in used),
+    )
+
+
+def best(need: Need, wheels: Iterable[StoredWheel], target: Target) -> StoredWheel | None:
+    """Return the wheel that answers the need on the target with bytes that are locked, or None."""
+    fitting = [
+        stored
+        for stored in wheels
+        if need.is_for(stored.wheel) and stored.is_any_of(need.hashes) and target.rank(stored.wheel.tags) is not None
+    ]
+    return min(fitting, key=lambda stored: _preference(stored.wheel, target), default=None)
+
+
+def offers(need: Need, candidates: Iterable[Candidate], target: Target) -> list[tuple[WheelName, Candidate]]:
+    """Return the offered wheels that can answer the need, in the order in which to try them.
+
+    A candidate whose stated hash is not locked is no answer; one without a stated hash comes after all that state a
+    locked one, and its bytes decide.
+    """
+    found = []
+    for candidate in candidates:
+        wheel = wheel_of(candidate)
+        if wheel is None or not need.is_for(wheel) or not _admits(candidate, target):
+            continue
+        stated = {digest for digest in candidate.digests if digest.strong}
+        comparable = {digest.algorithm for digest in stated} & {digest.algorithm for digest in need.hashes}
+        if target.rank(wheel.tags) is None or (comparable and stated.isdisjoint(need.hashes)):
+            continue
+        found.append((not comparable, _preference(wheel, target), wheel, candidate))
+    found.sort(key=lambda item: item[:2])
+    return [(wheel, candidate) for _, _, wheel, candidate in found]
+
+
+def wheel_of(candidate: Candidate) -> WheelName | None:
+    """Return the candidate's file name read as a wheel's, or None where it is something else."""
+    try:
+        return WheelName.parse(candidate.filename)
+    except WheelError:
+        return None
+
+
+def why_none(need: Need, candidates: Sequence[Candidate], target: Target) -> str:
+    """Return, in words, why none of the offered files answers the need."""
+    if not candidates:
+        return "no index has this project"
+    wheels = [wheel for candidate in candidates if (wheel := wheel_of(candidate)) and need.is_for(wheel)]
+    fitting = [wheel for wheel in wheels if target.rank(wheel.tags) is not None]
+    if fitting:
+        names = ", ".join(wheel.filename for wheel in fitting)
+        return f"the lock has no hash of the wheels that fit {target.name} ({names})"
+    if wheels:
+        return f"no wheel for {target.name} (there are {len(wheels)} for other targets)"
+    if any(_is_sdist_of(need, candidate) for candidate in candidates):
+        return f"no wheel for {target.name}, only a source distribution, which this version cannot build"
+    return f"no index has version {need.version}"
+
+
+def _is_sdist_of(need: Need, candidate: Candidate) -> bool:
+    # An sdist's name cannot be taken apart without knowing the project (PEP 625 came late), and here it is known.
+    name = candidate.filename.lower().replace("_", "-").replace(".", "-")
+    return name.startswith(f"{need.name}-{str(need.version).replace('.', '-')}")
+
+
+def _preference(wheel: WheelName, target: Target) -> tuple[int, bool, tuple[int, str], str]:
+    # As pip: better tags first, then the higher build tag. A plain minimum needs the build tag turned round.
+    rank = target.rank(wheel.tags)
+    number, suffix = _build(wheel.build)
+    return (len(target.tags) if rank is None else rank, not wheel.build, (-number, suffix), wheel.filename)
+
+
+def _build(build: BuildTag) -> tuple[int, str]:
+    return (build[0], build[1]) if build else (0, "")
+
+
+def _admits(candidate: Candidate, target: Target) -> bool:
+    if not candidate.requires_python:
+        return True
+    try:
+        return target.accepts_python(SpecifierSet(candidate.requires_python))
+    except InvalidSpecifier:
+        return True

@@ -1,0 +1,34 @@
+"""Makes text safe to show: what a URL in it could give away is masked.
+
+Masks user, password and query string of every URL; it changes nothing else, and nothing that is used, only what is shown.
+"""
+
+import re
+
+_MASK = "****"
+_URL = re.compile(
+    r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<authority>[^/?#\s]*?)(?P<rest>(?:[/?#]\S*?)?)(?P<end>['",;)>]*)(?=\s|$)"""
+)
+
+
+def redact(text: str) -> str:
+    """Mask user, password and query string of every URL in a text.
+
+    >>> redact("app @ https://me:secret@pkgs.example.com/app-1.0.zip?sig=abc#egg=app")
+    'app @ https://****@pkgs.example.com/app-1.0.zip?****#egg=app'
+    >>> redact("git+ssh://git@code.example.com/app@v1.0")
+    'git+ssh://****@code.example.com/app@v1.0'
+    """
+    return _URL.sub(_mask, text)
+
+
+def _mask(url: re.Match[str]) -> str:
+    scheme, authority, rest, end = url.group("scheme", "authority", "rest", "end")
+    _, at, host = authority.rpartition("@")
+    _, colon, port = host.rpartition(":")
+    if colon and not at and not host.endswith("]") and not (port.isdecimal() or port == ""):
+        # No port: this is a password with a "/", "?" or "#" in it, and what follows is the rest of it.
+        return f"{scheme}{_MASK}{end}"
+    before, hash_sign, fragment = rest.partition("#")
+    path, question, _ = before.partition("?")
+    return f"{scheme}{at and _MASK}{at}{host}{path}{question}{question and _MASK}{hash_sign}{fragment}{end}"

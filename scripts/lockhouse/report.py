@@ -1,0 +1,70 @@
+"""Text for people: findings, errors and tables as the command line prints them."""
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from lockhouse.check import Report
+from lockhouse.errors import LockhouseError
+from lockhouse.lock import Move
+from lockhouse.rules import Finding
+
+_SHOWN = 12
+
+
+def finding_text(found: Finding) -> str:
+    """Return a finding as `file:line: rule: message`, its facts on aligned lines below, then the hint."""
+    colour = "red" if found.severity == "error" else "yellow"
+    grave = "" if found.severity == "error" else " (warning)"
+    head = f"{click.style(str(found.where), bold=True)}: {click.style(found.rule, fg=colour)}{grave}: {found.message}"
+    return "\n".join([head, *_aligned(found.facts), *([f"  hint: {found.hint}"] if found.hint else [])])
+
+
+def _aligned(facts: Sequence[tuple[str, str]]) -> Iterable[str]:
+    width = max((len(word) for word, _ in facts), default=0)
+    return (f"  {word + ':':<{width + 1}} {value}" for word, value in facts)
+
+
+def report_text(report: Report) -> str:
+    """Return all findings, what was not judged, and one closing line with the counts."""
+    lines = [finding_text(found) for found in report.findings]
+    lines.extend(f"note: {note}" for note in report.notes)
+    judged = f"{count(report.locks, 'lock')}, {count(report.pins, 'pin')}"
+    if report.match is not None:
+        judged += f", {count(report.wheels, 'wheel')}"
+    if report.errors:
+        verdict = click.style(count(len(report.errors), "finding"), fg="red", bold=True)
+    else:
+        verdict = click.style("ok", fg="green", bold=True)
+    warned = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
+    return "\n".join([*lines, f"{verdict}{warned}: {judged}"])
+
+
+def error_text(error: LockhouseError) -> str:
+    """Return an error as `error: file:line: reason`, then the hint."""
+    head = f"{click.style('error:', fg='red', bold=True)} {error}"
+    return f"{head}\n  hint: {error.hint}" if error.hint else head
+
+
+def moves_text(moves: Sequence[Move]) -> str:
+    """Return what moved in a lock as aligned columns: name, before, after."""
+    width = max((len(move.name) for move in moves), default=0)
+    old = max((len(str(move.before or "-")) for move in moves), default=0)
+    return "\n".join(
+        f"  {move.name:<{width}}  {move.before or '-'!s:<{old}} -> {move.after or 'gone'}" for move in moves
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> count(1, "wheel"), count(2, "wheel")
+    ('1 wheel', '2 wheels')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in a row, the first dozen of them."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

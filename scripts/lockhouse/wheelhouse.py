@@ -1,0 +1,182 @@
+"""The wheelhouse: a flat directory of wheels, with what Lockhouse keeps about it in `.lockhouse/` inside.
+
+A wheel has its final name only when its bytes are verified. Nothing found here is believed: the caller compares
+digests with the lock.
+"""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lockhouse import files
+from lockhouse.digest import Digest
+from lockhouse.errors import WheelError
+from lockhouse.wheel import WheelName
+
+SCHEMA = 1
+_OWN = {".lockhouse", "SHA256SUMS"}
+# What version control itself keeps in a directory is not a stray.
+_HARMLESS = {".gitignore", ".gitkeep", ".gitattributes"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWheel:
+    """A wheel in the wheelhouse: its name read, its size in bytes, and the digests of the bytes that are there now."""
+
+    wheel: WheelName
+    size: int
+    digests: tuple[Digest, ...]
+
+    @property
+    def filename(self) -> str:
+        """The file's name."""
+        return self.wheel.filename
+
+    @property
+    def sha256(self) -> Digest:
+        """The sha256 of the file's bytes."""
+        return next(digest for digest in self.digests if digest.algorithm == "sha256")
+
+    def is_any_of(self, hashes: Iterable[Digest]) -> bool:
+        """Return whether the bytes have one of these digests."""
+        return not set(self.digests).isdisjoint(hashes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """Something in the wheelhouse that is no wheel, and why."""
+
+    filename: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What is in the wheelhouse now, sorted by file name; `present` is False where the directory is missing."""
+
+    present: bool
+    wheels: tuple[StoredWheel, ...]
+    strays: tuple[Stray, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wheelhouse:
+    """The directory, by its path; it need not exist yet."""
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """Where Lockhouse keeps what is not a wheel."""
+        return self.path / ".lockhouse"
+
+    def inventory(self, algorithms: Iterable[str] = ()) -> Inventory:
+        """Read the directory and hash every wheel in it, with sha256 and whatever else the locks use.
+
+        Raises OSError where the directory cannot be read.
+        """
+        if not self.path.is_dir():
+            return Inventory(present=False, wheels=(), strays=())
+        found: list[tuple[WheelName, Path]] = []
+        strays: list[Stray] = []
+        with os.scandir(self.path) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name in _OWN or entry.name in _HARMLESS:
+                    continue
+                try:
+                    found.append((_wheel_of(entry), Path(entry.path)))
+                except WheelError as error:
+                    strays.append(Stray(filename=entry.name, reason=error.reason))
+        digests = files.digests_of_all((path for _, path in found), {"sha256", *algorithms})
+        return Inventory(
+            present=True,
+            wheels=tuple(
+                StoredWheel(wheel=wheel, size=path.stat().st_size, digests=known)
+                for (wheel, path), known in zip(found, digests, strict=True)
+            ),
+            strays=tuple(strays),
+        )
+
+    @contextlib.contextmanager
+    def held(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the wheelhouse against a second run, and clear what a killed run left half done.
+
+        `waiting` is called once where another run has it.
+        """
+        with files.exclusive(self.state / "lock", waiting):
+            scratch = self._scratch()
+            for leftover in scratch.iterdir():
+                leftover.unlink()
+            yield
+
+    @contextlib.contextmanager
+    def incoming(self) -> Iterator[tuple[BinaryIO, Callable[[WheelName], None]]]:
+        """Open a scratch file for a wheel's bytes; the second value, called once they are verified, gives it its name.
+
+        Without that call, or on any failure, nothing of it stays.
+        """
+        handle, name = tempfile.mkstemp(dir=self._scratch(), suffix=".part")
+        scratch = Path(name)
+        try:
+            with os.fdopen(handle, "w+b") as file:
+
+                def put(wheel: WheelName) -> None:
+                    file.flush()
+                    scratch.chmod(0o644)
+                    scratch.replace(self.path / wheel.filename)
+
+                yield file, put
+        finally:
+            scratch.unlink(missing_ok=True)
+
+    def remove(self, filename: str) -> None:
+        """Delete one file of the wheelhouse."""
+        (self.path / filename).unlink(missing_ok=True)
+
+    def origins(self) -> dict[str, str]:
+        """Return where each wheel of the last run came from, as far as a readable manifest says."""
+        try:
+            document = json.loads((self.state / "manifest.json").read_bytes())
+            return {name: str(entry["origin"]) for name, entry in document["wheels"].items()}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            # The manifest only informs: whatever is wrong with it, the next one is written from what is there.
+            return {}
+
+    def describe(self, wheels: Iterable[StoredWheel], origins: Mapping[str, str]) -> None:
+        """Write `SHA256SUMS` (as coreutils writes it) and `.lockhouse/manifest.json`, each only if it changes."""
+        ordered = sorted(wheels, key=lambda stored: stored.filename)
+        sums = "".join(f"{stored.sha256.hex}  {stored.filename}\n" for stored in ordered)
+        manifest = {
+            "schema": SCHEMA,
+            "wheels": {
+                stored.filename: {
+                    "origin": origins.get(stored.filename, "found here"),
+                    "sha256": stored.sha256.hex,
+                    "size": stored.size,
+                }
+                for stored in ordered
+            },
+        }
+        self.state.mkdir(parents=True, exist_ok=True)
+        files.write_if_different(self.path / "SHA256SUMS", sums)
+        files.write_if_different(self.state / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+    def _scratch(self) -> Path:
+        scratch = self.state / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
+
+
+def _wheel_of(entry: "os.DirEntry[str]") -> WheelName:
+    if entry.is_symlink():
+        raise WheelError("a symbolic link, not a file: its bytes can change from outside")
+    if not entry.is_file():
+        raise WheelError("a directory, not a wheel" if entry.is_dir() else "not a regular file")
+    if not entry.name.endswith(".whl"):
+        raise WheelError("not a wheel")
+    return WheelName.parse(entry.name)

@@ -1,0 +1,1 @@
+"""What the tests stand on: real wheels, a real index, real projects and environments, and the fences around them."""
