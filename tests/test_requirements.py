@@ -455,45 +455,59 @@ NOISE = [
 ]
 
 
+def _pick(draw: st.DrawFn, choices: list[str], sound: int) -> str:
+    """Take one of the first `sound` choices, which are in order, or now and then any."""
+    return draw(st.sampled_from(choices if draw(st.integers(0, 11)) == 0 else choices[:sound]))
+
+
+def _url(draw: st.DrawFn) -> str:
+    return _pick(draw, SCHEMES, 9) + _pick(draw, HOSTS, 5) + _pick(draw, FILES, 7) + _pick(draw, FRAGMENTS, 7)
+
+
+def _named(draw: st.DrawFn) -> str:
+    return _pick(draw, NAMES, 5) + _pick(draw, EXTRAS, 4) + _pick(draw, VERSIONS, 12) + _pick(draw, MARKERS, 12)
+
+
+def _named_url(draw: st.DrawFn) -> str:
+    at = draw(st.sampled_from(["@", " @ ", "@ ", "  @\t", " @"]))
+    blank = draw(st.sampled_from(["", " "]))
+    return _pick(draw, NAMES, 5) + _pick(draw, EXTRAS, 4) + at + _url(draw) + blank + _pick(draw, MARKERS, 1)
+
+
+def _bare(draw: st.DrawFn) -> str:
+    text = draw(st.sampled_from([_pick(draw, PATHS, 9), _url(draw)]))
+    return text + draw(st.sampled_from(["", " "])) + _pick(draw, MARKERS, 12)
+
+
+def _editable(draw: st.DrawFn) -> str:
+    quoted = f"'{_pick(draw, NAMES, 5)} @ {_url(draw)}{_pick(draw, MARKERS, 2)}'"
+    what = draw(st.sampled_from([_pick(draw, PATHS, 3), _url(draw), quoted]))
+    return draw(st.sampled_from(["-e ", "-e", "--editable=", "-e  "])) + what
+
+
+def _options(draw: st.DrawFn) -> str:
+    words = []
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
+        name = _pick(draw, WITH_VALUE, 24)
+        between = draw(st.sampled_from([" ", "=", "  "] if name.startswith("--") else [" ", "", "  ", "="]))
+        value = draw(
+            st.sampled_from([_pick(draw, VALUES, 12), draw(st.sampled_from(VALUES)), _pick(draw, PATHS, 5), _url(draw)])
+        )
+        words.append(
+            draw(st.sampled_from([name + between + value, name + between + value, _pick(draw, WITHOUT_VALUE, 8)]))
+        )
+    return " ".join(words)
+
+
 @st.composite
 def line_texts(draw: st.DrawFn) -> str:
     """Build a line that is one of the things a line can be, mostly sound, and perhaps spoil it in one place."""
-
-    def pick(choices: list[str], sound: int) -> str:
-        return draw(st.sampled_from(choices if draw(st.integers(0, 11)) == 0 else choices[:sound]))
-
-    def url(schemes: int) -> str:
-        return pick(SCHEMES, schemes) + pick(HOSTS, 5) + pick(FILES, 7) + pick(FRAGMENTS, 7)
-
-    def option() -> str:
-        name = pick(WITH_VALUE, 23)
-        between = draw(st.sampled_from([" ", "=", "  "] if name.startswith("--") else [" ", "", "  ", "="]))
-        return name + between + draw(st.sampled_from([pick(VALUES, 12), pick(PATHS, 5), url(9)]))
-
-    what = draw(
-        st.sampled_from(["name", "name", "name", "name", "url", "url", "path", "vcs", "editable", "option", "option"])
-    )
-    match what:
-        case "name":
-            text = pick(NAMES, 5) + pick(EXTRAS, 4) + pick(VERSIONS, 12) + pick(MARKERS, 12)
-        case "url":
-            at = draw(st.sampled_from(["@", " @ ", "@ ", "  @\t", " @"]))
-            text = pick(NAMES, 5) + pick(EXTRAS, 4) + at + url(9) + draw(st.sampled_from(["", " "])) + pick(MARKERS, 1)
-        case "path":
-            text = pick(PATHS, 9) + pick(MARKERS, 12)
-        case "vcs":
-            text = url(9) + draw(st.sampled_from(["", " "])) + pick(MARKERS, 1)
-        case "editable":
-            text = draw(st.sampled_from(["-e ", "-e", "--editable=", "-e  "]))
-            text += draw(st.sampled_from([pick(PATHS, 3), url(9), f"'{pick(NAMES, 5)} @ {url(9)}{pick(MARKERS, 2)}'"]))
-        case _:
-            text = draw(st.sampled_from([option(), pick(WITHOUT_VALUE, 8)]))
-    if what not in {"option", "editable"} or draw(st.integers(0, 7)) == 0:
+    kind = draw(st.sampled_from([_named, _named, _named, _named_url, _named_url, _bare, _editable, _options, _options]))
+    text = kind(draw)
+    if kind not in {_editable, _options} or draw(st.integers(0, 7)) == 0:
         for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
-            text += pick(GAPS, 5) + pick(HASHES, 9)
-    elif what == "option" and draw(st.integers(0, 3)) == 0:
-        text += " " + draw(st.sampled_from([option(), pick(WITHOUT_VALUE, 8)]))
-    text += pick(COMMENTS, 8)
+            text += _pick(draw, GAPS, 5) + _pick(draw, HASHES, 9)
+    text += _pick(draw, COMMENTS, 8)
     if draw(st.integers(0, 3)) == 0:
         place = draw(st.integers(0, len(text)))
         text = text[:place] + draw(st.sampled_from(NOISE)) + text[place:]

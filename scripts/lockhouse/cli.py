@@ -96,6 +96,12 @@ def _command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     return click.pass_obj(function)
 
 
+def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")))
+        context.exit()
+
+
 _layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
 
 
@@ -106,6 +112,14 @@ _layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
     "--directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Work on the project in this directory instead of the one here or above.",
+)
+@click.option(
+    "--makefile",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_makefile,
+    help="Print where lockhouse.mk is, the targets that your Makefile can include.",
 )
 @click.pass_obj
 def cli(session: Session, directory: Path | None) -> None:
@@ -272,6 +286,7 @@ def install(session: Session, layers: tuple[str, ...]) -> int:
         session.message(f"nothing was installed; {place} is as it was")
         return FAILED
     session.message(report.report_text(found))
+    session.message(f"installing into {place}")
     outcome = step.install(found.match.chosen, house=house, venv=venv, target=where, environ=session.environ)
     done = (
         f"{len(outcome.added)} added, {len(outcome.changed)} changed, {report.count(outcome.total, 'package')} in all"

@@ -275,7 +275,7 @@ class _NotThereError(Exception):
     """The server answered, and has no such page."""
 
 
-class _Credentials(MultiDomainBasicAuth):
+class _Credentials(MultiDomainBasicAuth):  # type: ignore[misc]  # pip has no types for us
     """pip's credentials without a prompt: URL, netrc and keyring count as they do for pip at a terminal."""
 
     @property

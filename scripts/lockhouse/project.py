@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 
+from lockhouse.annotations import Header
 from lockhouse.config import Config, Layer, nearest
 from lockhouse.errors import ConfigError, Location, UsageError
 from lockhouse.includes import Loaded, load
-from lockhouse.requirements import Header, Pin, RequirementLine, UnlockableLine, pin_of
+from lockhouse.requirements import Pin, RequirementLine, UnlockableLine, pin_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
