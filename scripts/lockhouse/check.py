@@ -11,7 +11,7 @@ from lockhouse.plan import Match, Need
 from lockhouse.project import LoadedLayer, Project
 from lockhouse.rules import Finding
 from lockhouse.rules.freshness import freshness
-from lockhouse.rules.locks import disagreements, lock_findings
+from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Inventory, Wheelhouse
@@ -47,9 +47,11 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
 
     Raises OSError where the wheelhouse cannot be read.
     """
-    chosen = {layer.layer.lock for layer in layers}
-    differing = [found for found in disagreements(project, target) if found.finding.where.path in chosen]
-    disputed = {each.name for each in differing}
+    chosen = {layer.name for layer in layers}
+    differing = [found for found in disagreements(project, target) if found.layer in chosen]
+    disputed = {each.name for each in differing}.union(
+        *(duplicated(layer.lock, target) for layer in layers if layer.lock)
+    )
     findings = [each.finding for each in differing]
     for layer in layers:
         findings.extend(freshness(layer, target, disputed=disputed))
@@ -91,11 +93,13 @@ def _wheels(
     inventory: Inventory = house.inventory(algorithms)
     match = plan.match(required, allowed, inventory, target)
     where = shown(house.path, project.config.root)
-    # Layers that disagree are reported as such; which of their wheels is there says nothing new.
+    # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
+    # Nor does a wheel of a pin that has no hash to compare it with, be it in a layer that was not named.
+    unhashed = {need.name for need in allowed if not need.hashes}
     judged = Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
-        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed),
+        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed | unhashed),
     )
     findings = list(wheel_findings(judged, inventory, target, where))
     contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}

@@ -98,7 +98,7 @@ def _command(function: Callable[..., int | None]) -> Callable[..., int | None]:
 
 def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.find_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")))
+        context.ensure_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")))
         context.exit()
 
 
@@ -328,9 +328,8 @@ def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: T
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", file=stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has had enough; Python would complain once more while it shuts down.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    except (BrokenPipeError, SystemExit):
+        # Whoever read the output has had enough; click turns that into an exit of its own.
         return FAILED
     except OSError as error:
         session.error(LockhouseError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))
@@ -344,4 +343,10 @@ def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: T
 
 def entry_point() -> None:
     """Run the command line of this process, and exit with its status."""
-    sys.exit(run(sys.argv[1:], cwd=Path.cwd(), environ=os.environ, stdout=sys.stdout, stderr=sys.stderr))
+    status = run(sys.argv[1:], cwd=Path.cwd(), environ=dict(os.environ), stdout=sys.stdout, stderr=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more while it shuts down, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

@@ -27,8 +27,8 @@ KEYS: Mapping[str, tuple[str, str]] = {
         "each `requirements/*.in`",
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
     ),
-    "venv": ('".venv"', "the environment that `install` makes"),
-    "wheelhouse": ('"wheelhouse"', "the directory of wheels"),
+    "venv": ("`.venv`", "the environment that `install` makes"),
+    "wheelhouse": ("`wheelhouse`", "the directory of wheels"),
 }
 
 

@@ -4,12 +4,15 @@ Uses the network only for bytes whose hash is locked; a complete wheelhouse need
 what came, where anything is missing in the end.
 """
 
+import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from lockhouse import plan
 from lockhouse.digest import Digest
@@ -23,6 +26,10 @@ from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 # How often one file is asked for when transfers break.
 _ATTEMPTS = 3
+# How many seconds an interruption waits for transfers to notice.
+_GRACE = 2.0
+# How many pins one error names.
+_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +44,10 @@ class Outcome:
 
 
 class IncompleteError(LockhouseError):
-    """Some needs could not be met; `failures` has one entry for each, and what came has been kept."""
+    """Some needs could not be met; `failures` has one entry for each reason, and what came has been kept."""
 
-    def __init__(self, failures: Sequence[tuple[Need, LockhouseError]]) -> None:
-        plural = "s" if len(failures) > 1 else ""
-        super().__init__(f"{len(failures)} wheel{plural} could not be had")
+    def __init__(self, count: int, failures: Sequence[tuple[Need, LockhouseError]]) -> None:
+        super().__init__(f"{count} wheel{'s' if count > 1 else ''} could not be had")
         self.failures = tuple(failures)
 
 
@@ -64,27 +70,32 @@ def fill(
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
     with house.held(waiting):
         inventory = house.inventory(algorithms)
-        before = plan.match(required, allowed, inventory, target)
+        unmet = plan.match(required, allowed, inventory, target).unmet
         origins = house.origins()
-        arrivals: tuple[_Arrival, ...] = ()
-        if before.unmet:
+        fetched = _Fetched()
+        if unmet:
             with connect() as source, progress:
-                progress.expect(len(before.unmet))
-                arrivals = _Fetch(house, source, target, progress).all(before.unmet, connections)
-            origins |= {arrival.stored.filename: arrival.origin for arrival in arrivals}
-            inventory = _with(inventory, arrivals)
+                progress.expect(len(unmet))
+                fetched = _Fetch(house, source, target, progress).all(unmet, connections)
+            origins |= {arrival.stored.filename: arrival.origin for arrival in fetched.arrivals}
+            inventory = _with(inventory, fetched.arrivals)
         after = plan.match(required, allowed, inventory, target)
+        failed = {need for need, _ in fetched.failures}
+        failures = [*fetched.failures, *((need, _overwritten()) for need in after.unmet if need not in failed)]
         spare = {stored.filename for stored in after.spare}
-        links = {stray.filename for stray in inventory.strays if (house.path / stray.filename).is_symlink()}
-        for filename in spare | links:
-            house.remove(filename)
         house.describe((stored for stored in inventory.wheels if stored.filename not in spare), origins)
+        if failures:
+            raise IncompleteError(len(failures), _by_reason(failures))
+        useless = {stray.filename for stray in inventory.strays if stray.removable}
+        for filename in spare | useless:
+            house.remove(filename)
+    names = {arrival.stored.filename for arrival in fetched.arrivals}
     return Outcome(
-        fetched=tuple(sorted(arrival.stored.filename for arrival in arrivals)),
-        removed=tuple(sorted(spare | links)),
-        kept=len(inventory.wheels) - len(arrivals) - len(spare),
-        bytes=sum(arrival.stored.size for arrival in arrivals),
-        strays=tuple(stray.filename for stray in inventory.strays if stray.filename not in links),
+        fetched=tuple(sorted(names)),
+        removed=tuple(sorted(spare | useless)),
+        kept=len(inventory.wheels) - len(names) - len(spare),
+        bytes=sum(arrival.stored.size for arrival in fetched.arrivals),
+        strays=tuple(stray.filename for stray in inventory.strays if not stray.removable),
     )
 
 
@@ -96,12 +107,41 @@ class _Arrival:
     origin: str
 
 
+_Failure: TypeAlias = tuple[Need, LockhouseError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    arrivals: tuple[_Arrival, ...] = ()
+    failures: tuple[_Failure, ...] = ()
+
+
 def _with(inventory: Inventory, arrivals: Sequence[_Arrival]) -> Inventory:
     new = {arrival.stored.filename: arrival.stored for arrival in arrivals}
     old = {stored.filename: stored for stored in inventory.wheels}
     wheels = tuple(sorted((old | new).values(), key=lambda stored: stored.filename))
     strays = tuple(stray for stray in inventory.strays if stray.filename not in new)
     return Inventory(present=True, wheels=wheels, strays=strays)
+
+
+def _overwritten() -> FetchError:
+    return FetchError(
+        "two layers lock different bytes under one file name, and only one of them can be there",
+        hint="let one layer build on the other by `-c`, then run `make lock`",
+    )
+
+
+def _by_reason(failures: Sequence[_Failure]) -> list[_Failure]:
+    """Return one failure for each reason, naming the first pins that it keeps from being met."""
+    groups: dict[tuple[str, str | None], list[Need]] = {}
+    for need, error in sorted(failures, key=lambda failure: failure[0].name):
+        groups.setdefault((error.reason, error.hint), []).append(need)
+    told: list[_Failure] = []
+    for (reason, hint), needs in groups.items():
+        more = f" and {len(needs) - _NAMED} more" if len(needs) > _NAMED else ""
+        labels = ", ".join(need.label for need in needs[:_NAMED]) + more
+        told.append((needs[0], FetchError(f"{labels}: {reason}", where=needs[0].pins[0].location, hint=hint)))
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,54 +151,82 @@ class _Fetch:
     target: Target
     progress: Progress
 
-    def all(self, needs: Sequence[Need], connections: int) -> tuple[_Arrival, ...]:
-        """Meet every need, in parallel; raises IncompleteError at the end with all that failed."""
-        arrivals: list[_Arrival] = []
-        failures: list[tuple[Need, LockhouseError]] = []
+    def all(self, needs: Sequence[Need], connections: int) -> _Fetched:
+        """Meet every need, in parallel, and return what came and what failed; an interruption leaves nothing running."""
+        todo: SimpleQueue[Need] = SimpleQueue()
+        done: SimpleQueue[tuple[Need, _Arrival | BaseException]] = SimpleQueue()
         stop = threading.Event()
-        with ThreadPoolExecutor(max_workers=min(connections, len(needs))) as pool:
-            futures = {pool.submit(self._one, need, stop): need for need in needs}
-            try:
-                for future in as_completed(futures):
+        for need in needs:
+            todo.put(need)
+
+        def work() -> None:
+            with contextlib.suppress(Empty):
+                while not stop.is_set():
+                    need = todo.get_nowait()
                     try:
-                        arrivals.append(future.result())
-                    except LockhouseError as error:
-                        failures.append((futures[future], error))
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        if failures:
-            raise IncompleteError(sorted(failures, key=lambda failure: failure[0].name))
-        return tuple(arrivals)
+                        done.put((need, self._one(need, stop)))
+                    except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+                        done.put((need, error))
+
+        # Daemons, because the interpreter waits for the threads of an executor, which may hang on a silent server.
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(connections, len(needs)))]
+        for thread in threads:
+            thread.start()
+        try:
+            return self._gathered(done, len(needs))
+        except BaseException:
+            stop.set()
+            deadline = time.monotonic() + _GRACE
+            for thread in threads:
+                thread.join(max(0.0, deadline - time.monotonic()))
+            raise
+
+    def _gathered(self, done: "SimpleQueue[tuple[Need, _Arrival | BaseException]]", count: int) -> _Fetched:
+        arrivals: list[_Arrival] = []
+        failures: list[_Failure] = []
+        for _ in range(count):
+            need, outcome = done.get()
+            if isinstance(outcome, _Arrival):
+                arrivals.append(outcome)
+                self.progress.finished(outcome.stored.filename)
+            elif isinstance(outcome, LockhouseError):
+                failures.append((need, outcome))
+            else:
+                raise outcome
+        return _Fetched(tuple(arrivals), tuple(failures))
 
     def _one(self, need: Need, stop: threading.Event) -> _Arrival:
         if not need.hashes:
-            raise FetchError(f"{need.label} has no sha256 or stronger hash in the lock", where=need.pins[0].location)
+            raise FetchError(
+                "the lock has no sha256 or stronger hash that all its layers share",
+                hint="run `make check`, then `make lock`",
+            )
         if need.url is not None:
             candidates: tuple[Candidate, ...] = (self.source.at(need.url),)
             failures: tuple[str, ...] = ()
         else:
             listing = self.source.candidates(need.name)
             candidates, failures = listing.candidates, listing.failures
-        refused: list[str] = []
+        refused: list[FetchError] = []
         for wheel, candidate in plan.offers(need, candidates, self.target):
             arrival = self._download(need, wheel, candidate, refused, stop)
             if arrival:
-                self.progress.finished(arrival.stored.filename)
                 return arrival
-        why = refused or failures or [plan.why_none(need, candidates, self.target)]
-        raise FetchError(f"{need.label}: {'; '.join(why)}", where=need.pins[0].location, hint=_hint(need, refused))
+        if why := [error.reason for error in refused] or failures:
+            hints = [error.hint for error in refused if error.hint]
+            raise FetchError("; ".join(why), hint=hints[0] if hints else "run `make wheelhouse` again")
+        hint = f"if the lock is out of date, run `make upgrade P={need.name}`"
+        raise FetchError(plan.why_none(need, candidates, self.target), hint=hint)
 
     def _download(
-        self, need: Need, wheel: WheelName, candidate: Candidate, refused: list[str], stop: threading.Event
+        self, need: Need, wheel: WheelName, candidate: Candidate, refused: list[FetchError], stop: threading.Event
     ) -> _Arrival | None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return self._attempt(need, wheel, candidate, stop)
             except FetchError as error:
-                if attempt == _ATTEMPTS or not error.transient:
-                    refused.append(f"{candidate.filename}: {error.reason}")
+                if attempt == _ATTEMPTS or not error.transient or stop.is_set():
+                    refused.append(FetchError(f"{candidate.filename}: {error.reason}", hint=error.hint))
                     break
         return None
 
@@ -180,14 +248,3 @@ class _Fetch:
                 raise FetchError(f"what came is not what is locked ({count} bytes from {candidate.origin})")
             put(wheel)
         return _Arrival(stored, candidate.origin)
-
-
-def _hint(need: Need, refused: Sequence[str]) -> str:
-    if refused:
-        return "run `make wheelhouse` again; what came whole has been kept"
-    return f"if the lock is out of date, run `make upgrade P={need.name}`"
-
-
-def summary(outcome: Outcome) -> Mapping[str, int]:
-    """Return the numbers of an outcome by name, for messages."""
-    return {"fetched": len(outcome.fetched), "kept": outcome.kept, "removed": len(outcome.removed)}

@@ -7,6 +7,7 @@ names, its constraints and its format choices do not. Never prompts, and caches 
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from pip._internal.network.auth import MultiDomainBasicAuth
 from pip._internal.network.utils import HEADERS, response_chunks
 from pip._internal.utils.urls import url_to_path
 from pip._vendor.requests.adapters import HTTPAdapter
-from pip._vendor.requests.exceptions import RequestException
+from pip._vendor.requests.exceptions import RequestException, RetryError
 from pip._vendor.urllib3.exceptions import HTTPError
 from piptools.repositories import PyPIRepository
 
@@ -55,6 +56,10 @@ _CONNECTION_SETTINGS = frozenset(
         "use-deprecated",
     }
 )
+# Some errors show the path of a URL without its host, and the query with it.
+_QUERY = re.compile(r"\?(?!\*)[^\s'\")]+")
+# Small enough that a slow transfer shows, and heeds a stop, every second or so.
+_CHUNK = 1 << 16
 _FAILURES = (PipError, RequestException, HTTPError, OSError, ValueError)
 
 
@@ -174,12 +179,18 @@ class PipIndex:
                 failures.append(error.reason)
                 return []
 
-        for collector in self._collectors:
-            sources = collector.collect_sources(project_name=name, candidates_from_page=page)
-            for source in (*sources.find_links, *sources.index_urls):
-                if source is not None:
-                    found = (*source.page_candidates(), *source.file_links())
-                    links.update((link.url, link) for link in found)
+        collected = [each.collect_sources(project_name=name, candidates_from_page=page) for each in self._collectors]
+        places = [source for each in collected for source in each.find_links if source is not None]
+        indexes = [source for each in collected for source in each.index_urls if source is not None]
+        for source in (*places, *indexes):
+            links.update((link.url, link) for link in source.page_candidates())
+        for source in places:
+            # Of an index, this would be the page itself.
+            links.update((link.url, link) for link in source.file_links())
+        if not places and not indexes:
+            failures.append(
+                "there is no index to ask: pip is configured with `no-index`, or with an index that is no URL"
+            )
         return Listing(
             candidates=tuple(_candidate(link) for link in links.values()), failures=tuple(dict.fromkeys(failures))
         )
@@ -195,7 +206,7 @@ class PipIndex:
             raise TypeError("this candidate comes from another source")
         response = self._get(link.url_without_fragment, headers=HEADERS, stream=True)
         try:
-            yield from response_chunks(response)
+            yield from response_chunks(response, _CHUNK)
         except _FAILURES as error:
             raise FetchError(f"the transfer broke: {_reason(error)}", transient=True) from error
         finally:
@@ -235,7 +246,7 @@ class PipIndex:
     def _ask(self, url: str, request: Any) -> Any:
         # The first request to a host goes alone, and settles the credentials for all that follow: else every thread
         # would ask keyring, and every thread would try a wrong password.
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = _host(url)
         with self._mutex:
             gate = self._gates.setdefault(host, threading.Lock())
             settled = host in self._open
@@ -245,8 +256,7 @@ class PipIndex:
             if host in self._refused:
                 raise self._refused[host]
             response = self._translated(url, host, request)
-            with self._mutex:
-                self._open.add(host)
+            self._settle(host)
             return response
 
     def _translated(self, url: str, host: str, request: Any) -> Any:
@@ -254,10 +264,16 @@ class PipIndex:
             return request()
         except NetworkConnectionError as error:
             status = error.response.status_code if error.response is not None else 0
+            answered = _host(error.response.url) if error.response is not None else host
             if status in {404, 410}:
-                with self._mutex:
-                    self._open.add(host)
+                self._settle(host)
                 raise _NotThereError from error
+            if status in {401, 403} and answered != host:
+                # A signed URL that has run out, say: the next try gets a new one.
+                self._settle(host)
+                raise FetchError(
+                    f"{redact(url)} leads to {answered}, which refuses (HTTP status {status})", transient=True
+                ) from error
             if status in {401, 403}:
                 refused = FetchError(
                     f"{host} refuses the credentials it was given, or wants some (HTTP status {status} for {redact(url)})",
@@ -267,8 +283,22 @@ class PipIndex:
                     self._refused[host] = refused
                 raise refused from error
             raise FetchError(f"{redact(url)}: {_reason(error)}", transient=True) from error
+        except RetryError as error:
+            # The host is there, and was busy each time. What urllib3 says of that shows the URL, so its reason must do.
+            self._settle(host)
+            why = getattr(error.args[0] if error.args else None, "reason", None) or "it was busy each time"
+            raise FetchError(f"{redact(url)}: {_reason(why)}", transient=True) from error
         except _FAILURES as error:
-            raise FetchError(f"{redact(url)}: {_reason(error)}", transient=True) from error
+            failed = FetchError(f"{redact(url)}: {_reason(error)}", transient=True)
+            with self._mutex:
+                if host and host not in self._open:
+                    # pip has tried often enough. If each of the others had to find out alone, it would take for ever.
+                    self._refused[host] = failed
+            raise failed from error
+
+    def _settle(self, host: str) -> None:
+        with self._mutex:
+            self._open.add(host)
 
 
 class _NotThereError(Exception):
@@ -326,11 +356,18 @@ def _candidate(link: Link) -> Candidate:
     )
 
 
-def _reason(error: BaseException) -> str:
-    # pip's diagnostic errors keep the cause apart from the sentence.
-    said = [str(part) for part in (getattr(error, "message", None), getattr(error, "context", None)) if part]
-    text = " - ".join(said) or str(error) or type(error).__name__
-    return redact(" ".join(text.split()))
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _reason(error: object) -> str:
+    # pip's diagnostic errors keep the cause apart from a sentence that only says which URL it was.
+    said = getattr(error, "context", None) or getattr(error, "message", None) or error
+    # urllib3 gives a sentence and, beside it, the error that the sentence may have quoted already.
+    first, *others = getattr(said, "args", None) or [said]
+    text = ": ".join([str(first), *(str(other) for other in others if str(other) not in str(first))])
+    text = text or type(error).__name__
+    return _QUERY.sub("?****", redact(" ".join(text.split())))
 
 
 @contextlib.contextmanager

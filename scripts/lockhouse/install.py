@@ -65,15 +65,18 @@ def install(
 
 
 def installed(venv: Path) -> dict[NormalizedName, Version | None]:
-    """Return the projects in an environment and their versions (None: unreadable), from their `.dist-info`."""
+    """Return the projects in an environment and their versions, from their `.dist-info` (None: unreadable, or half)."""
     folders = [*venv.glob("lib/python*/site-packages"), *venv.glob("Lib/site-packages")]
     found: dict[NormalizedName, Version | None] = {}
     for distribution in metadata.distributions(path=[str(folder) for folder in folders]):
         name = distribution.metadata["Name"]
         try:
-            found[canonicalize_name(name or "")] = Version(distribution.version)
+            version = Version(distribution.version)
         except (InvalidVersion, TypeError):
-            found[canonicalize_name(name or "")] = None
+            version = None
+        # Installers write INSTALLER last but for RECORD: without it, one was killed halfway.
+        whole = distribution.read_text("INSTALLER") is not None
+        found[canonicalize_name(name or "")] = version if whole else None
     return found
 
 
@@ -102,6 +105,8 @@ def _run_pip(
     arguments = (
         *("--no-index", "--find-links", page.as_uri(), "--require-hashes", "--only-binary", ":all:", "--no-deps"),
         *("--no-input", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action", "ignore"),
+        # Only what is not as it should be comes here; without this, pip takes a half-installed project for a whole one.
+        "--force-reinstall",
         *("--no-warn-script-location", "--requirement", derived),
     )
     try:

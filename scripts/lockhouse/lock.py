@@ -4,7 +4,8 @@ A lock is replaced only when the new one is whole. Refuses to lock for another P
 would be for the wrong one.
 """
 
-import shutil
+import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,13 @@ from lockhouse.target import Target, running
 
 # What pip-compile mends by compiling again, beside staleness itself.
 _MENDABLE = {"pin-loose", "pin-unhashed", "pin-weak-hash"}
+# pip's log goes where its errors go, never to a disk: the URLs in it may be signed.
+_LOG = Path("/dev/stderr")
+_LOGGED = re.compile(r"\d{4}-\d\d-\d\dT[\d:,]+ (.*)")
+_RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*: ([^<].*)")
+_QUERY = re.compile(r"\?(?!\*)[^\s'\")]+")
+_WEAK = re.compile(rb"(?:\\\r?\n|[ \t])+--hash[= ](?:md5|sha1|sha224):[0-9A-Fa-f]+")
+_SAID_AT_MOST = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +58,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A layer that was recompiled, and what moved in its lock."""
+    """A layer that was recompiled, what moved in its lock, and the indexes that pip named, without credentials."""
 
     layer: str
     moves: tuple[Move, ...]
+    asked: tuple[str, ...]
 
 
 def stale_layers(current: Project, layers: Sequence[LoadedLayer], target: Target) -> dict[str, tuple[Finding, ...]]:
@@ -109,10 +118,10 @@ def lock(
         starting(name, reasons)
         if connection is None:
             connection = connect()
-        _compile(layer, current, upgrade, connection)
+        asked = _compile(layer, current, upgrade, connection)
         after = project.reread(current, name, environ)
         current = current.replaced(after)
-        yield Compiled(layer=name, moves=moves(layer, after))
+        yield Compiled(layer=name, moves=moves(layer, after), asked=asked)
 
 
 def moves(before: LoadedLayer, after: LoadedLayer) -> tuple[Move, ...]:
@@ -127,9 +136,8 @@ def moves(before: LoadedLayer, after: LoadedLayer) -> tuple[Move, ...]:
 
 def header_command(layer: LoadedLayer) -> str:
     """Return the command that stands in the layer's lock: one that plain pip-compile and update bots accept."""
-    sources = " ".join(source.as_posix() for source in layer.layer.sources)
-    options = "--allow-unsafe --generate-hashes --no-emit-index-url"
-    return f"pip-compile {options} --output-file={layer.layer.lock} {sources}"
+    options = ("--allow-unsafe", "--generate-hashes", "--no-emit-index-url", f"--output-file={layer.layer.lock}")
+    return shlex.join(["pip-compile", *options, *(source.as_posix() for source in layer.layer.sources)])
 
 
 def _versions(layer: LoadedLayer) -> dict[NormalizedName, Version | None]:
@@ -147,14 +155,15 @@ def _refuse_unknown(layers: Sequence[LoadedLayer], upgrade: Upgrade) -> None:
             raise UsageError(f"no lock pins {name}", hint=nearest(name, pinned, "the locks pin"))
 
 
-def _compile(layer: LoadedLayer, current: Project, upgrade: Upgrade, connection: Mapping[str, str]) -> None:
+def _compile(layer: LoadedLayer, current: Project, upgrade: Upgrade, connection: Mapping[str, str]) -> tuple[str, ...]:
     root = current.config.root
     final = root / layer.layer.lock
     with tempfile.TemporaryDirectory(prefix="lockhouse-") as folder:
-        # pip-compile keeps the pins of the file that it writes to: it is given a copy.
+        # pip-compile keeps the pins of the file that it writes to: it is given a copy, without the hashes that pip
+        # refuses to read.
         output = Path(folder) / final.name
         if final.exists():
-            shutil.copyfile(final, output)
+            output.write_bytes(_WEAK.sub(b"", final.read_bytes()))
         options = [
             *("--quiet", "--no-config", "--allow-unsafe", "--generate-hashes", "--no-strip-extras"),
             *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),
@@ -164,14 +173,16 @@ def _compile(layer: LoadedLayer, current: Project, upgrade: Upgrade, connection:
             *(f"--upgrade-package={name}" for name in upgrade.names if name in _versions(layer)),
         ]
         environ = {**connection, "CUSTOM_COMPILE_COMMAND": header_command(layer)}
+        if _LOG.exists():
+            environ["PIP_LOG"] = str(_LOG)
         sources = [source.as_posix() for source in layer.layer.sources]
         try:
-            process.run(
+            done = process.run(
                 [sys.executable, "-I", "-m", "piptools", "compile", *options, *sources], cwd=root, environ=environ
             )
         except ProcessError as error:
             raise ProcessError(
-                f"pip-compile could not lock {layer.name!r}, and {layer.layer.lock} stays as it was:\n{_said(error)}",
+                f"pip-compile could not lock {layer.name!r}, and {layer.layer.lock} stays as it was:\n{_said(error.stderr)}",
                 argv=error.argv,
                 returncode=error.returncode,
                 stdout=error.stdout,
@@ -180,11 +191,42 @@ def _compile(layer: LoadedLayer, current: Project, upgrade: Upgrade, connection:
         if not output.is_file() or not output.stat().st_size:
             raise LockhouseError(f"pip-compile wrote no lock for {layer.name!r}")
         files.write_atomically(final, output.read_bytes())
+    return _asked(done.stderr)
 
 
-def _said(error: ProcessError) -> str:
-    lines = [line for line in redact(error.stderr or error.stdout).splitlines() if line.strip()]
-    return "\n".join(f"  {line}" for line in lines[-15:])
+def _asked(stderr: str) -> tuple[str, ...]:
+    logged = (match[1].strip() for match in map(_LOGGED.match, stderr.splitlines()) if match)
+    named = (line.partition(": ")[2].split(", ") for line in logged if line.startswith("Looking in indexes: "))
+    return tuple(dict.fromkeys(redact(url) for urls in named for url in urls))
+
+
+def _said(stderr: str) -> str:
+    """Return what is worth reading of a failed pip-compile: what its log says went wrong, not the traceback."""
+    told: list[str] = []
+    raised = doing = ""
+    conflict = False
+    for line in stderr.splitlines():
+        match = _LOGGED.match(line)
+        if not match:
+            # Of a traceback, the last line that says more than the error's name.
+            end = _RAISED.match(line)
+            raised = end[1] if end else raised
+            continue
+        text = match[1].strip()
+        doing = text if text.startswith("Collecting ") else doing
+        conflict = (conflict or text.startswith("The conflict is caused by")) and not text.startswith("To fix this")
+        failed = text.startswith("Could not fetch URL") and ": 404 " not in text
+        if text and (conflict or failed or text.startswith(("ERROR: ", "WARNING: "))):
+            told.append(text.removeprefix("ERROR: "))
+    if not told and doing:
+        told.append(f"{doing}:")
+    told.append(raised or " ".join(stderr.split())[-200:])
+    return "\n".join(f"  {line}" for line in list(dict.fromkeys(map(_masked, told)))[-_SAID_AT_MOST:])
+
+
+def _masked(text: str) -> str:
+    # urllib3 shows the path of a URL without its host, and the query with it.
+    return _QUERY.sub("?****", redact(text))
 
 
 def parse_names(words: Sequence[str]) -> tuple[NormalizedName, ...]:

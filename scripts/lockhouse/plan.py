@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import BuildTag, NormalizedName
+from packaging.utils import BuildTag, InvalidSdistFilename, NormalizedName, parse_sdist_filename
 from packaging.version import Version
 
 from lockhouse.digest import Digest
@@ -97,7 +97,7 @@ def best(need: Need, wheels: Iterable[StoredWheel], target: Target) -> StoredWhe
         for stored in wheels
         if need.is_for(stored.wheel) and stored.is_any_of(need.hashes) and target.rank(stored.wheel.tags) is not None
     ]
-    return min(fitting, key=lambda stored: _preference(stored.wheel, target), default=None)
+    return max(fitting, key=lambda stored: _preference(stored.wheel, target), default=None)
 
 
 def offers(need: Need, candidates: Iterable[Candidate], target: Target) -> list[tuple[WheelName, Candidate]]:
@@ -115,8 +115,8 @@ def offers(need: Need, candidates: Iterable[Candidate], target: Target) -> list[
         comparable = {digest.algorithm for digest in stated} & {digest.algorithm for digest in need.hashes}
         if target.rank(wheel.tags) is None or (comparable and stated.isdisjoint(need.hashes)):
             continue
-        found.append((not comparable, _preference(wheel, target), wheel, candidate))
-    found.sort(key=lambda item: item[:2])
+        found.append((bool(comparable), _preference(wheel, target), wheel, candidate))
+    found.sort(key=lambda item: item[:2], reverse=True)
     return [(wheel, candidate) for _, _, wheel, candidate in found]
 
 
@@ -132,33 +132,33 @@ def why_none(need: Need, candidates: Sequence[Candidate], target: Target) -> str
     """Return, in words, why none of the offered files answers the need."""
     if not candidates:
         return "no index has this project"
-    wheels = [wheel for candidate in candidates if (wheel := wheel_of(candidate)) and need.is_for(wheel)]
-    fitting = [wheel for wheel in wheels if target.rank(wheel.tags) is not None]
+    wheels = [(wheel, each) for each in candidates if (wheel := wheel_of(each)) and need.is_for(wheel)]
+    fitting = [(wheel, each) for wheel, each in wheels if target.rank(wheel.tags) is not None]
+    admitted = [wheel.filename for wheel, each in fitting if _admits(each, target)]
+    if admitted:
+        return f"the lock has no hash of the wheels that fit {target.name} ({', '.join(admitted)})"
     if fitting:
-        names = ", ".join(wheel.filename for wheel in fitting)
-        return f"the lock has no hash of the wheels that fit {target.name} ({names})"
+        asked = ", ".join(sorted({str(each.requires_python) for _, each in fitting}))
+        return f"the wheels that fit {target.name} require Python {asked}, and the target has {target.python}"
     if wheels:
         return f"no wheel for {target.name} (there are {len(wheels)} for other targets)"
     if any(_is_sdist_of(need, candidate) for candidate in candidates):
         return f"no wheel for {target.name}, only a source distribution, which this version cannot build"
-    return f"no index has version {need.version}"
+    return "the URL names no wheel of this project" if need.url is not None else f"no index has version {need.version}"
 
 
 def _is_sdist_of(need: Need, candidate: Candidate) -> bool:
-    # An sdist's name cannot be taken apart without knowing the project (PEP 625 came late), and here it is known.
-    name = candidate.filename.lower().replace("_", "-").replace(".", "-")
-    return name.startswith(f"{need.name}-{str(need.version).replace('.', '-')}")
+    try:
+        name, version = parse_sdist_filename(candidate.filename)
+    except InvalidSdistFilename:
+        return False
+    return name == need.name and need.version in {None, version}
 
 
-def _preference(wheel: WheelName, target: Target) -> tuple[int, bool, tuple[int, str], str]:
-    # As pip: better tags first, then the higher build tag. A plain minimum needs the build tag turned round.
+def _preference(wheel: WheelName, target: Target) -> tuple[int, BuildTag, str]:
+    # As pip, the greatest first: better tags, then the higher build tag; the file name only settles what is left.
     rank = target.rank(wheel.tags)
-    number, suffix = _build(wheel.build)
-    return (len(target.tags) if rank is None else rank, not wheel.build, (-number, suffix), wheel.filename)
-
-
-def _build(build: BuildTag) -> tuple[int, str]:
-    return (build[0], build[1]) if build else (0, "")
+    return (-len(target.tags) if rank is None else -rank, wheel.build, wheel.filename)
 
 
 def _admits(candidate: Candidate, target: Target) -> bool:

@@ -63,9 +63,9 @@ def without(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
 @contextlib.contextmanager
 def own_environment(environ: Mapping[str, str]) -> Iterator[None]:
     """Make `environ` this process's environment for the duration: libraries read it behind our back."""
-    before = dict(os.environ)
+    before, wanted = dict(os.environ), dict(environ)
     os.environ.clear()
-    os.environ.update(environ)
+    os.environ.update(wanted)
     try:
         yield
     finally:

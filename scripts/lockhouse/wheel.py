@@ -5,16 +5,18 @@ Refuses archives that are no zip, members that leave the tree, and metadata that
 
 import csv
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.tags import Tag, parse_tag
+from packaging.tags import InvalidTag, Tag, parse_tag
 from packaging.utils import (
     BuildTag,
     InvalidName,
@@ -29,6 +31,11 @@ from lockhouse.errors import WheelError
 
 # A METADATA, WHEEL or RECORD larger than this is no honest one; the zip's own statement of size is not trusted either.
 _MEMBER_LIMIT = 32 << 20
+# Everything that zipfile and the decompressors below it are known to raise over hostile bytes.
+_UNSOUND = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, NotImplementedError,
+    RuntimeError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,31 +77,40 @@ class WheelContent:
 def read(path: Path, wheel: WheelName) -> WheelContent:
     """Look inside a wheel and compare it with its name; the members' own bytes are not hashed here.
 
-    Raises OSError where the file cannot be read. A wheel that is no archive at all comes back as `broken`.
+    Raises OSError where the file cannot be opened. A wheel that is no archive at all comes back as `broken`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive, wheel)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, zlib.error) as error:
-        return WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=(f"not a sound zip archive: {error}",))
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read(archive, wheel)
+        except WheelError as error:
+            return _broken(error.reason)
+        except _UNSOUND as error:
+            return _broken(f"not a sound zip archive: {error}")
+
+
+def _broken(*reasons: str) -> WheelContent:
+    return WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=reasons)
 
 
 def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
     members = archive.infolist()
     broken = list(_unsafe_members(members))
     names = [member.filename for member in members]
-    info = _dist_info(names, wheel)
-    if info is None:
-        broken.append(f"no .dist-info directory for {wheel.name} {wheel.version}")
-        return WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=tuple(broken))
+    infos = sorted({top for name in names if (top := name.partition("/")[0]).endswith(".dist-info")})
+    if len(infos) != 1:
+        return _broken(*broken, f"there must be one .dist-info directory (there are: {', '.join(infos) or 'none'})")
+    [info] = infos
     missing = [part for part in ("METADATA", "WHEEL", "RECORD") if f"{info}/{part}" not in names]
     if missing:
-        broken.append(f"{info} has no {', '.join(missing)}")
-        return WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=tuple(broken))
+        return _broken(*broken, f"{info} has no {', '.join(missing)}")
     metadata = HeaderParser().parsestr(_text(archive, f"{info}/METADATA"))
     tags = HeaderParser().parsestr(_text(archive, f"{info}/WHEEL")).get_all("Tag", [])
+    # The directory's spelling is not always normalised, so names are compared as packaging does.
+    project, _, version = info.removesuffix(".dist-info").rpartition("-")
     misnamed = [
-        *_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", "")),
+        *_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", ""), "METADATA"),
+        *_disagreements(wheel, project, version, f"the directory {info}"),
         *_tag_disagreements(wheel, tags),
     ]
     broken.extend(_record_faults(_text(archive, f"{info}/RECORD"), names, info))
@@ -110,8 +126,8 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
     with archive.open(name) as member:
         data = member.read(_MEMBER_LIMIT + 1)
     if len(data) > _MEMBER_LIMIT:
-        raise ValueError(f"{name} is larger than {_MEMBER_LIMIT >> 20} MiB")
-    return data.decode("utf-8", errors="surrogateescape")
+        raise WheelError(f"{name} is larger than {_MEMBER_LIMIT >> 20} MiB")
+    return data.decode("utf-8", errors="replace")
 
 
 def _unsafe_members(members: list[zipfile.ZipInfo]) -> Iterator[str]:
@@ -119,45 +135,45 @@ def _unsafe_members(members: list[zipfile.ZipInfo]) -> Iterator[str]:
     for name in sorted(name for name, count in counts.items() if count > 1):
         yield f"the member {name!r} is there {counts[name]} times"
     for member in members:
-        path = PurePosixPath(member.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[:1]:
+        # Read as Windows does, which takes both slashes and knows drives: a wheel has to be safe everywhere.
+        path = PureWindowsPath(member.filename)
+        if path.anchor or ".." in path.parts:
             yield f"the member {member.filename!r} leaves the tree"
         elif (member.external_attr >> 16) & 0o170000 == 0o120000:
             yield f"the member {member.filename!r} is a symbolic link"
 
 
-def _dist_info(names: list[str], wheel: WheelName) -> str | None:
-    # The directory's spelling is not always normalised (PEP 427 as practised), so names are compared as packaging does.
-    for top in sorted({name.split("/", 1)[0] for name in names}):
-        stem, dot, suffix = top.rpartition(".")
-        project, _, version = stem.rpartition("-")
-        if dot and suffix == "dist-info" and not _disagreements(wheel, project, version):
-            return top
-    return None
-
-
-def _disagreements(wheel: WheelName, name: str, version: str) -> list[str]:
-    found = []
+def _disagreements(wheel: WheelName, name: str, version: str, where: str) -> Iterator[str]:
     if canonicalize_name(name) != wheel.name:
-        found.append(f"METADATA names the project {name!r}")
+        yield f"the file name says the project is {wheel.name}, {where} says {name!r}"
     try:
         same = Version(version) == wheel.version
     except InvalidVersion:
         same = False
     if not same:
-        found.append(f"METADATA gives the version {version!r}")
-    return found
+        yield f"the file name says the version is {wheel.version}, {where} says {version!r}"
 
 
-def _tag_disagreements(wheel: WheelName, tags: list[str]) -> list[str]:
-    inside = frozenset[Tag]().union(*(parse_tag(tag.strip()) for tag in tags)) if tags else frozenset()
-    if tags and inside != wheel.tags:
-        return [f"WHEEL has the tags {', '.join(sorted(map(str, inside)))}"]
-    return []
+def _tag_disagreements(wheel: WheelName, tags: list[str]) -> Iterator[str]:
+    try:
+        inside = frozenset[Tag]().union(*(parse_tag(tag.strip()) for tag in tags))
+        same = not tags or inside == wheel.tags
+    except InvalidTag:
+        same = False
+    if not same:
+        yield f"the file name says the tags are {_listed(map(str, wheel.tags))}, WHEEL says {_listed(tags)}"
+
+
+def _listed(tags: Iterable[str]) -> str:
+    return ", ".join(sorted(tags))
 
 
 def _record_faults(record: str, names: list[str], info: str) -> Iterator[str]:
-    listed = {row[0] for row in csv.reader(io.StringIO(record)) if row}
+    try:
+        listed = {row[0] for row in csv.reader(io.StringIO(record)) if row}
+    except csv.Error as error:
+        yield f"RECORD cannot be read: {error}"
+        return
     # Signatures cannot be listed (PEP 427); directories need not be.
     exempt = {f"{info}/RECORD.jws", f"{info}/RECORD.p7s"}
     files = {name for name in names if not name.endswith("/")}

@@ -49,10 +49,15 @@ class StoredWheel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
-    """Something in the wheelhouse that is no wheel, and why."""
+    """Something in the wheelhouse that is no wheel, and why.
+
+    `removable`: it stands where a wheel should, and is a link or a file that no pin can ask for; anything else may be
+    a user's own, and is left to the user.
+    """
 
     filename: str
     reason: str
+    removable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ class Wheelhouse:
                 try:
                     found.append((_wheel_of(entry), Path(entry.path)))
                 except WheelError as error:
-                    strays.append(Stray(filename=entry.name, reason=error.reason))
+                    mine = entry.is_symlink() or (entry.name.endswith(".whl") and entry.is_file(follow_symlinks=False))
+                    strays.append(Stray(filename=entry.name, reason=error.reason, removable=mine))
         digests = files.digests_of_all((path for _, path in found), {"sha256", *algorithms})
         return Inventory(
             present=True,
@@ -109,10 +115,12 @@ class Wheelhouse:
         `waiting` is called once where another run has it.
         """
         with files.exclusive(self.state / "lock", waiting):
-            scratch = self._scratch()
-            for leftover in scratch.iterdir():
-                leftover.unlink()
-            yield
+            self._clear()
+            try:
+                yield
+            finally:
+                # What an interrupted transfer still writes to is gone with this, too.
+                self._clear()
 
     @contextlib.contextmanager
     def incoming(self) -> Iterator[tuple[BinaryIO, Callable[[WheelName], None]]]:
@@ -165,6 +173,10 @@ class Wheelhouse:
         self.state.mkdir(parents=True, exist_ok=True)
         files.write_if_different(self.path / "SHA256SUMS", sums)
         files.write_if_different(self.state / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+    def _clear(self) -> None:
+        for leftover in self._scratch().iterdir():
+            leftover.unlink(missing_ok=True)
 
     def _scratch(self) -> Path:
         scratch = self.state / "tmp"

@@ -6,6 +6,7 @@ Everything it is asked is logged. It never answers HEAD, as Azure Artifacts does
 import base64
 import hmac
 import secrets
+import ssl
 import threading
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ class Index:
     - `ranges`: whether files can be had in parts. `json_api`: whether PyPI's `/pypi/NAME/json` exists.
     - `core_metadata`: whether METADATA can be had beside wheels (PEP 658).
     - `upload_times`, `yanked`: what pages say of a file, by its name. `absolute_links`: whether pages link with a host.
+    - `tls`: speak HTTPS with this server context; it must know the names 127.0.0.1 and localhost.
     - `fault`: asked for each request; what it returns is committed. It runs on the server's threads.
 
     Stopping it raises what went wrong inside it, such as an error of the `fault` hook.
@@ -59,6 +61,7 @@ class Index:
         json_api: bool = False,
         core_metadata: bool = False,
         absolute_links: bool = False,
+        tls: ssl.SSLContext | None = None,
         fault: Callable[[Request], Fault | None] | None = None,
     ) -> None:
         self.directory = directory
@@ -75,6 +78,8 @@ class Index:
         self.core_metadata = core_metadata
         self.absolute_links = absolute_links
         self.fault = fault
+        self._tls = tls
+        self._scheme = "https" if tls else "http"
         self.upload_times: dict[str, str] = {}
         self.yanked: dict[str, str] = {}
         self.errors: list[BaseException] = []
@@ -91,7 +96,7 @@ class Index:
     def start(self) -> Self:
         """Listen on free ports, or on the same as before when it was stopped."""
         for role, port in self._ports.items():
-            self._servers[role] = Server(self, role, port)
+            self._servers[role] = Server(self, role, port, self._tls)
         self._ports = {role: server.server_port for role, server in self._servers.items()}
         return self
 
@@ -132,7 +137,7 @@ class Index:
     @property
     def url(self) -> str:
         """The address of the simple repository, without credentials."""
-        return f"http://{self.host}/simple/"
+        return f"{self._scheme}://{self.host}/simple/"
 
     @property
     def url_with_password(self) -> str:
@@ -140,7 +145,7 @@ class Index:
         if self.auth is None:
             return self.url
         user, password = (quote(text, safe="") for text in self.auth)
-        return f"http://{user}:{password}@{self.host}/simple/"
+        return f"{self._scheme}://{user}:{password}@{self.host}/simple/"
 
     def signed_url(self, filename: str, *, lifetime: float | None = None) -> str:
         """Return a URL of the blob store for the file, valid for `lifetime` seconds (the option's unless told)."""
@@ -150,7 +155,7 @@ class Index:
         signature = self._sign(filename, expiry, nonce)
         with self._lock:
             self._signatures.append(signature)
-        return f"http://{self.blob_host}/blob/{quote(filename)}?{urlencode({'sig': signature, 'exp': expiry})}"
+        return f"{self._scheme}://{self.blob_host}/blob/{quote(filename)}?{urlencode({'sig': signature, 'exp': expiry})}"
 
     # Its log
 
@@ -244,7 +249,7 @@ class Index:
         return Answer(content_type=kind, body=body)
 
     def _links(self, project: str) -> list[pages.Link]:
-        base = f"http://{self.host}" if self.absolute_links else "../.."
+        base = f"{self._scheme}://{self.host}" if self.absolute_links else "../.."
         return [
             pages.Link(
                 file=file,

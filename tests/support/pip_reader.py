@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 from packaging.utils import canonicalize_name
+from pip._internal.cli.cmdoptions import use_new_feature
 from pip._internal.models.format_control import FormatControl
 from pip._internal.models.release_control import ReleaseControl
 from pip._internal.req.constructors import install_req_from_parsed_requirement
@@ -76,6 +77,8 @@ def read_tree(path: Path) -> list[tuple[str, str, bool]] | Refused:
 
 
 def _read_line(line: str, number: int) -> Reading | Refused:
+    # pip shares this one list between all lines that it ever reads, so a feature would be on in every later line.
+    use_new_feature.keywords["default"].clear()
     try:
         text, options = get_line_parser(None)(line)
         parsed = ParsedLine("FILE", number, text, options, constraint=False)
@@ -116,7 +119,7 @@ def _options(options: Any) -> Reading:
         "--extra-index-url": options.extra_index_urls,
         "--find-links": options.find_links,
         "--trusted-host": options.trusted_hosts,
-        "--use-feature": options.features_enabled,
+        "--use-feature": list(options.features_enabled),
         "--no-index": options.no_index,
         "--prefer-binary": options.prefer_binary,
         "--pre": options.pre,

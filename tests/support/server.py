@@ -6,6 +6,7 @@ It decides nothing about contents: a `Site` does.
 import contextlib
 import socket
 import socketserver
+import ssl
 import struct
 import sys
 import threading
@@ -68,7 +69,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, site: Site, role: Role, port: int = 0) -> None:
+    def __init__(self, site: Site, role: Role, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         super().__init__(("127.0.0.1", port), Handler)
         self.site = site
         self.role = role
@@ -84,6 +86,13 @@ class Server(ThreadingHTTPServer):
         # The base class looks up the host's full name, which some machines take seconds to fail at.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def get_request(self) -> tuple[Any, Any]:
+        # The handshake waits for the connection's own thread: a slow client must not keep the others out.
+        connection, address = super().get_request()
+        if self.tls:
+            connection = self.tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
@@ -121,7 +130,7 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A client that goes away is part of the game; anything else is a fault of the test or of this file.
         error = sys.exception()
-        if error is not None and not isinstance(error, ConnectionError):
+        if error is not None and not isinstance(error, ConnectionError | ssl.SSLError):
             self.site.errors.append(error)
 
     def stop(self) -> None:
@@ -147,6 +156,8 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
         super().setup()
         self.number = self.server.connection_number()
 

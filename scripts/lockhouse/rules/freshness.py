@@ -1,12 +1,12 @@
 """Whether a lock still says what its sources ask for, decided offline, from their meaning and never from time stamps."""
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from lockhouse.errors import Location
 from lockhouse.project import LoadedLayer, Lock
-from lockhouse.requirements import Pin, RequirementLine
+from lockhouse.requirements import Pin, RequirementLine, UnlockableLine
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target
 
@@ -33,53 +33,67 @@ def stale(
     layer: LoadedLayer, lock: Lock, target: Target, *, disputed: Set[NormalizedName] = frozenset()
 ) -> Iterator[Finding]:
     """Report each requirement, and each constraint on a pin, that the lock does not satisfy on the target."""
-    pins = applicable(lock, target)
-    for line in layer.requirements:
-        if target.applies(line.marker):
-            why = _unmet(line, pins.get(line.name), lock)
-            if why:
-                yield _stale(line, f"{line.text!r} is asked for, but {why}", lock)
-    for line in layer.constraints:
-        pin = pins.get(line.name)
-        if pin and line.name not in disputed and target.applies(line.marker):
-            why = _version_unmet(line, pin)
-            if why:
-                yield _stale(line, f"the constraint {line.text!r} does not hold: {why}", lock)
-
-
-def applicable(lock: Lock, target: Target) -> dict[NormalizedName, Pin]:
-    """Return the pins of a lock that apply to the target, by project; the first, where one has several."""
-    pins: dict[NormalizedName, Pin] = {}
+    pins: dict[NormalizedName, list[Pin]] = {}
     for pin in lock.pins:
         if target.applies(pin.marker):
-            pins.setdefault(pin.name, pin)
-    return pins
+            pins.setdefault(pin.name, []).append(pin)
+    # Lines that are no pins, and can be none, have findings of their own.
+    excused = {line.name for line in lock.loose} | {odd.name for odd in lock.unlockables}
+    for line in layer.requirements:
+        if target.applies(line.marker) and (line.name in pins or line.name not in excused):
+            yield from _required(line, pins.get(line.name, []), lock)
+    for line in layer.constraints:
+        if line.name in disputed or not target.applies(line.marker):
+            continue
+        for pin in pins.get(line.name, []):
+            if why := _version_unmet(line, pin):
+                yield _stale(line, why, pin.location, constraint=True)
+    yield from _unlocked(layer, lock, target)
 
 
-def _stale(line: RequirementLine, message: str, lock: Lock) -> Finding:
-    return finding("lock-stale", line.location, message, facts=[("lock", str(lock.path))], hint="run `make lock`")
+def _required(line: RequirementLine, pins: Sequence[Pin], lock: Lock) -> Iterator[Finding]:
+    if not pins:
+        yield _stale(line, "the lock has no pin of it for the target", Location(lock.path))
+    # Where there are several, that is a finding of its own; one that answers is enough here.
+    unmet = [(why, pin) for pin in pins if (why := _unmet(line, pin, lock))]
+    if pins and len(unmet) == len(pins):
+        yield _stale(line, unmet[0][0], unmet[0][1].location)
 
 
-def _unmet(line: RequirementLine, pin: Pin | None, lock: Lock) -> str:
-    if pin is None:
-        loose = next((other for other in lock.loose if other.name == line.name), None)
-        return "" if loose else f"{lock.path} has no pin of it for the target"
+def _unlocked(layer: LoadedLayer, lock: Lock, target: Target) -> Iterator[Finding]:
+    """Report what a source asks for by VCS, directory or editable, and the lock says nothing about."""
+    named = {line.name for line in lock.unlockables} | {pin.name for pin in lock.pins if pin.url is not None}
+    own = {source.as_posix() for source in layer.layer.sources}
+    for line in (line for tree in layer.sources for line in tree.unlockables):
+        # Without a name nothing tells which line of the lock would be the one. Included files may only constrain.
+        there = line.name in named if line.name else bool(lock.unlockables)
+        if not there and line.location.path.as_posix() in own and target.applies(line.marker):
+            yield _stale(line, "the lock does not take it from there", Location(lock.path))
+
+
+def _stale(line: RequirementLine | UnlockableLine, why: str, lock: Location, *, constraint: bool = False) -> Finding:
+    asked = f"the constraint {line.text!r} stands here" if constraint else f"{line.text!r} is asked for"
+    return finding(
+        "lock-stale", line.location, f"{asked}, but {why}", facts=[("lock", str(lock))], hint="run `make lock`"
+    )
+
+
+def _unmet(line: RequirementLine, pin: Pin, lock: Lock) -> str:
     version = _version_unmet(line, pin)
     if version:
         return version
     missing = line.extras - pin.extras
     if missing and lock.keeps_extras:
-        return f"{pin.location} pins it without the extra {', '.join(sorted(missing))}"
+        return f"the lock pins it without the extra{'s' if len(missing) > 1 else ''} {', '.join(sorted(missing))}"
     return ""
 
 
 def _version_unmet(line: RequirementLine, pin: Pin) -> str:
-    if line.url is not None or pin.url is not None:
-        # Fragments only help to tell what a URL holds; hashes among them are the pin's own business.
-        same = line.url is None or _bare(line.url) == _bare(pin.url)
-        return "" if same else f"{pin.location} takes it from elsewhere"
+    # Fragments only help to tell what a URL holds; hashes among them are the pin's own business.
+    if line.url is not None and _bare(line.url) != _bare(pin.url):
+        return "the lock takes it from elsewhere"
     if pin.version is not None and not line.specifier.contains(pin.version, prereleases=True):
-        return f"{pin.location} pins {pin.name}=={pin.version}"
+        return f"the lock pins {pin.name}=={pin.version}"
     return ""
 
 
@@ -91,18 +105,21 @@ def orphans(layer: LoadedLayer, lock: Lock) -> Iterator[Finding]:
     """Report the pins that are there only via sources that no longer ask for them.
 
     A `-c` entry never keeps a pin, and a pin that is needed only by such a pin follows from it and is not reported. Pins
-    without *via* comments are not judged; nor is anything where the layer has no sources.
+    without *via* comments are not judged, nor are those via something that cannot be read again; nor is anything where
+    the layer has no sources.
     """
     if not layer.sources:
         return
     pins: dict[NormalizedName, list[Pin]] = {}
     for pin in lock.pins:
         pins.setdefault(pin.name, []).append(pin)
-    parents = {name: {parent for pin in same for parent in _parents(pin)} for name, same in pins.items()}
+    parents: dict[NormalizedName, set[NormalizedName]] = {}
+    for line in _locked(lock):
+        parents.setdefault(line.name, set()).update(_parents(line.via))
     asked = {line.name for line in layer.requirements}
     asked |= {line.name for tree in layer.sources for line in tree.unlockables if line.name}
-    kept = _with_all_below({name for name in pins if name in asked or _is_unjudged(pins[name])}, parents)
-    lost = set(pins) - kept
+    kept = _with_all_below(asked | _unjudged(lock, parents), parents)
+    lost = pins.keys() - kept
     heads = {name for name in lost if _is_from_source(pins[name]) or not parents[name] & lost - {name}}
     # What is still unexplained hangs together in circles, and has no other beginning.
     heads |= lost - _with_all_below(heads, parents)
@@ -111,10 +128,26 @@ def orphans(layer: LoadedLayer, lock: Lock) -> Iterator[Finding]:
             yield finding(
                 "lock-orphan",
                 pin.location,
-                f"{pin.name}=={pin.version} is locked, but no source asks for it any more",
+                f"{pin.name if pin.version is None else f'{pin.name}=={pin.version}'} is locked, "
+                "but no source asks for it any more",
                 facts=[("via", ", ".join(pin.via))],
                 hint="run `make lock`",
             )
+
+
+def _locked(lock: Lock) -> Iterator[Pin | RequirementLine]:
+    yield from lock.pins
+    yield from lock.loose
+
+
+def _unjudged(lock: Lock, parents: Mapping[NormalizedName, Set[NormalizedName]]) -> set[NormalizedName]:
+    """Return the projects that nobody can tell whether they are asked for, which therefore count as if they were."""
+    found = {line.name for line in _locked(lock) if _is_untold(line.via)}
+    found |= {line.name for line in lock.unlockables if line.name}
+    if any(line.name is None for line in lock.unlockables):
+        # One of them may be what this unknown name stands for.
+        found |= set[NormalizedName]().union(*parents.values()) - parents.keys()
+    return found
 
 
 def _with_all_below(
@@ -126,18 +159,15 @@ def _with_all_below(
     return reached
 
 
-def _parents(pin: Pin) -> set[NormalizedName]:
+def _parents(via: Iterable[str]) -> set[NormalizedName]:
     """Return the projects among the *via* entries; `-r` and `-c` files are none."""
-    return {canonicalize_name(entry.partition("[")[0].strip()) for entry in pin.via if not entry.startswith("-")}
+    return {canonicalize_name(entry.partition("[")[0].strip()) for entry in via if not entry.startswith("-")}
 
 
-def _is_from_source(pins: list[Pin]) -> bool:
+def _is_from_source(pins: Iterable[Pin]) -> bool:
     return any(entry.startswith("-r ") for pin in pins for entry in pin.via)
 
 
-def _is_unjudged(pins: list[Pin]) -> bool:
+def _is_untold(via: Sequence[str]) -> bool:
     # Standard input cannot be read again, and "app (pyproject.toml)" is no requirements file.
-    return any(
-        not pin.via or any(entry in {"-r -", "-r /dev/stdin"} or entry.endswith(")") for entry in pin.via)
-        for pin in pins
-    )
+    return not via or any(entry in {"-r -", "-r /dev/stdin"} or entry.endswith(")") for entry in via)

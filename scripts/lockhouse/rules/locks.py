@@ -1,12 +1,12 @@
 """Rules about what stands in locks: pins that are not exact or not hashed, leaks, and layers that disagree."""
 
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import urlsplit
 
 from packaging.utils import NormalizedName
-from packaging.version import Version
 
 from lockhouse.errors import Location
 from lockhouse.project import LoadedLayer, Lock, Project
@@ -28,21 +28,30 @@ def _python(lock: Lock, target: Target) -> Iterator[Finding]:
         yield finding(
             "lock-python",
             Location(lock.path, 1),
-            f"compiled with Python {lock.header.python}, while the target has {target.series}",
+            "the lock was compiled for another Python than the target's",
+            facts=[("compiled", lock.header.python), ("target", target.series)],
+            hint="if the pins serve both, leave it; `make upgrade` compiles them for the target",
         )
 
 
 def _leaks(lock: Lock) -> Iterator[Finding]:
     mend = "remove it here and keep it in pip's configuration"
+    words = (lock.header.command or "").split()
+    if any(_is_secret(word.partition("=")[2] if word.startswith("-") else word) for word in words):
+        yield finding(
+            "lock-leak", Location(lock.path, 1), "the command in the header carries a credential or a query", hint=mend
+        )
     for option in lock.tree.options:
         found = _leak_in_option(option)
         if found:
             message, grave = found
             yield finding("lock-leak", option.location, message, hint=mend, severity="error" if grave else "warning")
-    for pin in lock.pins:
-        if pin.url is not None and _is_secret(pin.url):
+    urls = [(pin.url, pin.location) for pin in lock.pins if pin.url is not None]
+    urls += [(odd.url, odd.location) for odd in lock.unlockables]
+    for url, where in urls:
+        if _is_secret(url):
             yield finding(
-                "lock-leak", pin.location, f"the URL of {pin.name} carries a credential or a query: {redact(pin.url)}",
+                "lock-leak", where, f"the URL carries a credential or a query: {redact(url)}",
                 hint="lock a URL that needs neither",
             )  # fmt: skip
 
@@ -53,14 +62,22 @@ def _leak_in_option(option: OptionLine) -> tuple[str, bool] | None:
     value = option.value or ""
     if _is_secret(value):
         return f"{option.name} carries a credential or a query: {redact(value)}", True
-    if option.name == "--find-links" and (urlsplit(value).scheme in {"", "file"} or "\\" in value):
+    if option.name == "--find-links" and not value.lower().startswith(("http://", "https://")):
         return f"{option.name} names a path of one machine: {value}", True
-    return f"{option.name} stands in the lock: {value}", False
+    return f"{option.name} stands in the lock: {redact(value)}", False
 
 
 def _is_secret(url: str) -> bool:
-    parts = urlsplit(url)
-    return "@" in parts.netloc or bool(parts.query)
+    """Return whether there is something in a URL that must not be shown, and that nobody has masked yet."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return redact(url) != url
+    user, at, _ = parts.netloc.rpartition("@")
+    # Who logs in over SSH is no secret (`git@`), a password is; pip-compile masks those in the commands it writes.
+    if at and ((parts.scheme.endswith("ssh") and ":" not in user) or user.endswith("****")):
+        return bool(parts.query)
+    return redact(url) != url
 
 
 def _pins(lock: Lock, target: Target) -> Iterator[Finding]:
@@ -80,35 +97,44 @@ def _pins(lock: Lock, target: Target) -> Iterator[Finding]:
         elif not any(digest.strong for digest in pin.hashes):
             kinds = ", ".join(sorted({digest.algorithm for digest in pin.hashes}))
             yield finding("pin-weak-hash", pin.location, f"{pin.name} has only {kinds} hashes", hint="run `make lock`")
-    yield from _duplicates(lock, target)
+    for pin, earlier in _repeated(lock, target):
+        yield finding(
+            "pin-duplicate",
+            pin.location,
+            f"{pin.name} is pinned a second time for the same target",
+            facts=[("first", f"{_what(earlier)} ({earlier.location})"), ("second", _what(pin))],
+            hint="remove one of the two, or give them markers that exclude each other",
+        )
 
 
-def _duplicates(lock: Lock, target: Target) -> Iterator[Finding]:
+def duplicated(lock: Lock, target: Target) -> set[NormalizedName]:
+    """Return the projects that the lock pins more than once for the target."""
+    return {pin.name for pin, _ in _repeated(lock, target)}
+
+
+def _repeated(lock: Lock, target: Target) -> Iterator[tuple[Pin, Pin]]:
     first: dict[NormalizedName, Pin] = {}
     for pin in lock.pins:
-        if not target.applies(pin.marker):
-            continue
-        earlier = first.setdefault(pin.name, pin)
-        if earlier is not pin:
-            yield finding(
-                "pin-duplicate",
-                pin.location,
-                f"{pin.name} is pinned a second time for the same target",
-                facts=[("first", str(earlier.location))],
-                hint="remove one of the two, or give them markers that exclude each other",
-            )
+        if target.applies(pin.marker):
+            earlier = first.setdefault(pin.name, pin)
+            if earlier is not pin:
+                yield pin, earlier
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A project that two layers of one environment do not agree about, and the finding that says so."""
+    """A project that two layers of one environment do not agree about, the later layer, and the finding about it."""
 
     name: NormalizedName
+    layer: str
     finding: Finding
 
 
 def disagreements(project: Project, target: Target) -> Iterator[Disagreement]:
-    """Report where layers of one environment pin a project differently, or share no hash of it (as pip sees it)."""
+    """Report where layers of one environment pin a project differently, or share no hash of it (as pip sees it).
+
+    What one lock pins twice is left out: nobody can tell which of the two it means.
+    """
     for members in project.environments.values():
         layers = [project.layers[name] for name in members]
         for one, other in combinations(layers, 2):
@@ -116,30 +142,50 @@ def disagreements(project: Project, target: Target) -> Iterator[Disagreement]:
 
 
 def _between(one: LoadedLayer, other: LoadedLayer, target: Target) -> Iterator[Disagreement]:
-    theirs = {pin.name: pin for pin in _applying(one, target)}
-    for pin in _applying(other, target):
+    theirs = _single(one, target)
+    for pin in _single(other, target).values():
         base = theirs.get(pin.name)
         if base is None or base.location == pin.location:
             continue
-        if (base.version, base.url) != (pin.version, pin.url):
-            message = f"{pin.name} is pinned to {_what(pin.version)} here and to {_what(base.version)} in {one.name}"
-        elif base.hashes and pin.hashes and not set(base.hashes) & set(pin.hashes):
-            message = f"{pin.name} shares no hash with the pin in {one.name}"
+        if (base.version, _address(base)) != (pin.version, _address(pin)):
+            message = f"{pin.name} is not pinned as in the layer {one.name!r}, with which it is installed"
+        elif _are_apart(base, pin):
+            message = f"the pin of {pin.name} shares no hash with the one in {one.name!r}, and pip needs one in both"
         else:
             continue
         said = finding(
             "layers-disagree",
             pin.location,
             message,
-            facts=[(one.name, str(base.location))],
-            hint="run `make lock`, with `-c` between the layers",
+            facts=[("here", _what(pin)), ("there", f"{_what(base)} ({base.location})")],
+            hint=_agree(one, other),
         )
-        yield Disagreement(pin.name, said)
+        yield Disagreement(pin.name, other.name, said)
 
 
-def _applying(layer: LoadedLayer, target: Target) -> Iterable[Pin]:
-    return [pin for pin in layer.lock.pins if target.applies(pin.marker)] if layer.lock else []
+def _agree(one: LoadedLayer, other: LoadedLayer) -> str:
+    if one.name in other.bases or not other.layer.sources:
+        return "run `make lock`"
+    source = other.layer.sources[0]
+    return f"write `-c {posixpath.relpath(one.layer.lock, source.parent)}` into {source}, then run `make lock`"
 
 
-def _what(version: Version | None) -> str:
-    return "a URL" if version is None else str(version)
+def _single(layer: LoadedLayer, target: Target) -> dict[NormalizedName, Pin]:
+    if layer.lock is None:
+        return {}
+    twice = duplicated(layer.lock, target)
+    return {pin.name: pin for pin in layer.lock.pins if pin.name not in twice and target.applies(pin.marker)}
+
+
+def _are_apart(one: Pin, other: Pin) -> bool:
+    # A pin without a strong hash has a finding of its own.
+    ours, theirs = ({digest for digest in pin.hashes if digest.strong} for pin in (one, other))
+    return bool(ours and theirs and not ours & theirs)
+
+
+def _address(pin: Pin) -> str:
+    return (pin.url or "").partition("#")[0]
+
+
+def _what(pin: Pin) -> str:
+    return f"{pin.name}=={pin.version}" if pin.url is None else f"{pin.name} @ {redact(pin.url)}"

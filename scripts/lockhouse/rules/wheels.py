@@ -1,15 +1,16 @@
 """Rules about the wheelhouse: every pin has its wheel, every wheel its pin, and the bytes are the locked ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
-from packaging.utils import NormalizedName
+from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
-from lockhouse.errors import Location
+from lockhouse.errors import Location, WheelError
 from lockhouse.plan import Match, Need
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target
-from lockhouse.wheel import WheelContent
+from lockhouse.wheel import WheelContent, WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
 
 _MEND = "run `make wheelhouse`"
@@ -17,64 +18,59 @@ _MEND = "run `make wheelhouse`"
 
 def wheel_findings(match: Match, inventory: Inventory, target: Target, house: PurePath) -> Iterator[Finding]:
     """Report where needs and inventory do not meet, each project once: the missing and the extra wheel go together."""
+    # Pins without a strong hash, and layers that share none, have findings of their own.
+    unmet = [need for need in match.unmet if need.hashes]
     if not inventory.present:
-        if match.unmet:
-            count = f"{len(match.unmet)} wheel{'s' if len(match.unmet) > 1 else ''}"
+        if unmet:
+            count = f"{len(unmet)} wheel{'s' if len(unmet) > 1 else ''}"
             yield finding(
                 "wheel-missing", Location(house), f"there is no wheelhouse yet, and {count} to put into it", hint=_MEND
             )
         return
-    spare: dict[NormalizedName, list[StoredWheel]] = {}
+    explained = {need.name for need in match.unmet}
+    for need in unmet:
+        yield _unmet(need, match, inventory, target, house)
     for stored in match.spare:
-        spare.setdefault(stored.wheel.name, []).append(stored)
-    strays = {stray.filename: stray for stray in inventory.strays}
-    for need in match.unmet:
-        mine = spare.pop(need.name, [])
-        odd = next((name for name in strays if _is_named_for(need, name)), None)
-        if odd and not mine:
-            yield _missing(need, house, [(odd, strays.pop(odd).reason)])
-        else:
-            yield from _unmet(need, mine, target, house)
-    for group in spare.values():
-        for stored in group:
+        if stored.wheel.name not in explained:
+            wanted = [answer.filename for need, answer in match.chosen if need.name == stored.wheel.name]
             yield finding(
-                "wheel-extra", Location(house / stored.filename), "no pin of any layer asks for this wheel", hint=_MEND
+                "wheel-extra",
+                Location(house / stored.filename),
+                f"nothing asks for this wheel on {target.name}",
+                facts=[("instead of", ", ".join(wanted))] if wanted else [],
+                hint=_MEND,
             )
-    for stray in strays.values():
-        hint = _MEND if stray.filename.endswith(".whl") else f"remove {(house / stray.filename).as_posix()}"
-        yield finding("wheel-extra", Location(house / stray.filename), stray.reason, hint=hint)
+    for stray in inventory.strays:
+        if not any(_is_file_of(need, stray.filename) for need in match.unmet):
+            path = house / stray.filename
+            yield finding("wheel-extra", Location(path), stray.reason, hint=f"`rm -r {shlex.quote(path.as_posix())}`")
 
 
-def _unmet(need: Need, there: Sequence[StoredWheel], target: Target, house: PurePath) -> Iterator[Finding]:
-    if not need.hashes:
-        return  # pin-unhashed, pin-weak-hash or layers-disagree said it already
-    same = [stored for stored in there if need.is_for(stored.wheel)]
-    usable = [stored for stored in same if target.rank(stored.wheel.tags) is not None]
+def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house: PurePath) -> Finding:
+    same = [stored for stored in match.spare if need.is_for(stored.wheel)]
     locked = [stored for stored in same if stored.is_any_of(need.hashes)]
-    pin = need.pins[0]
+    wrong = [stored for stored in same if target.rank(stored.wheel.tags) is not None]
     if locked:
-        yield finding(
+        return finding(
             "wheel-unusable",
             Location(house / locked[0].filename),
             f"{need.label} is here only as a wheel that does not fit {target.name}",
-            facts=[("pin", str(pin.location))],
+            facts=[("pin", str(need.pins[0].location))],
             hint=_MEND,
         )
-    elif usable or same:
-        wrong = (usable or same)[0]
-        yield finding(
+    if wrong:
+        [stored, *_] = wrong
+        pin = next((pin for pin in need.pins if not stored.is_any_of(pin.hashes)), need.pins[0])
+        return finding(
             "hash-mismatch",
-            Location(house / wrong.filename),
-            f"these are not the bytes that {pin.location} locks for {need.label}",
-            facts=[("locked", _digests(need)), ("actual", str(wrong.sha256))],
-            hint=f"{_MEND}, which fetches the locked ones",
+            Location(house / stored.filename),
+            f"these are not the bytes that are locked for {need.label}",
+            facts=[("pin", str(pin.location)), ("locked", _digests(need)), ("actual", str(stored.sha256))],
+            hint=f"{_MEND}, which fetches the locked ones; if it was the lock that changed, take that back",
         )
-    else:
-        others = ", ".join(stored.filename for stored in there)
-        yield _missing(need, house, [("instead", others)] if others else [])
-
-
-def _missing(need: Need, house: PurePath, facts: Sequence[tuple[str, str]]) -> Finding:
+    others = [stored.filename for stored in match.spare if stored.wheel.name == need.name]
+    odd = [(stray.filename, stray.reason) for stray in inventory.strays if _is_file_of(need, stray.filename)]
+    facts = [*([("instead", ", ".join(others))] if others else []), *odd]
     message = f"{need.label} has no wheel in {house.as_posix()}"
     return finding("wheel-missing", need.pins[0].location, message, facts=facts, hint=_MEND)
 
@@ -84,8 +80,16 @@ def _digests(need: Need) -> str:
     return hashes[0] if len(hashes) == 1 else f"{hashes[0]} or one of {len(hashes) - 1} more"
 
 
-def _is_named_for(need: Need, filename: str) -> bool:
-    return filename.lower().replace("_", "-").startswith(f"{need.name}-")
+def _is_file_of(need: Need, filename: str) -> bool:
+    """Return whether a file that is no usable wheel is named for the project: as a wheel, or as an sdist."""
+    try:
+        return WheelName.parse(filename).name == need.name
+    except WheelError:
+        pass
+    try:
+        return parse_sdist_filename(filename)[0] == need.name
+    except InvalidSdistFilename:
+        return False
 
 
 def content_findings(

@@ -1,0 +1,54 @@
+"""The subprocess door: nothing is inherited unasked, and a failure keeps what was said."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from lockhouse import process
+from lockhouse.errors import ProcessError
+
+
+def test_both_streams_are_kept(tmp_path):
+    code = "import sys; print('out'); print('err', file=sys.stderr)"
+    assert process.run([sys.executable, "-c", code], cwd=tmp_path, environ={}) == process.Completed(0, "out\n", "err\n")
+
+
+def test_a_chatty_program_does_not_block(tmp_path):
+    code = "import sys; sys.stderr.write('e' * 1000000); sys.stdout.write('o' * 1000000)"
+    done = process.run([sys.executable, "-c", code], cwd=tmp_path, environ={})
+    assert (len(done.stdout), len(done.stderr)) == (1_000_000, 1_000_000)
+
+
+def test_a_failure_tells_command_status_and_output(tmp_path):
+    code = "import sys; print('why', file=sys.stderr); sys.exit(7)"
+    with pytest.raises(ProcessError, match="failed with exit status 7") as caught:
+        process.run([sys.executable, "-c", code], cwd=tmp_path, environ={})
+    assert caught.value.argv[:2] == (sys.executable, "-c")
+    assert (caught.value.returncode, caught.value.stderr) == (7, "why\n")
+    assert process.run([sys.executable, "-c", code], cwd=tmp_path, environ={}, check=False).returncode == 7
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ProcessError, match=r"cannot run .*nothing-here"):
+        process.run([tmp_path / "nothing-here"], cwd=tmp_path, environ={})
+
+
+def test_only_the_given_environment_and_no_input_reach_the_program(tmp_path):
+    code = "import os, sys; print(sorted(set(os.environ) - {'LC_CTYPE'}), sys.stdin.read())"
+    assert process.run([sys.executable, "-c", code], cwd=tmp_path, environ={"A": "1"}).stdout == "['A'] \n"
+
+
+def test_variables_are_left_out_by_prefix():
+    environ = {"PIP_X": "", "pip_y": "", "UV_Z": "", "PATH": "p"}
+    assert process.without(environ, "PIP_", "UV_") == {"PATH": "p"}
+
+
+def test_the_processs_own_environment_comes_back(tmp_path: Path):
+    before = dict(os.environ)
+    with process.own_environment({"ONLY": "this"}):
+        assert dict(os.environ) == {"ONLY": "this"}
+    with process.own_environment(os.environ):
+        assert dict(os.environ) == before
+    assert dict(os.environ) == before

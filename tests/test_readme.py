@@ -1,0 +1,130 @@
+"""What the README says holds: its commands run, and its tables are those of the code."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lockhouse.cli import cli
+from lockhouse.config import KEYS
+from lockhouse.rules import RULES
+from support.venvs import installed, make_venv, site_packages
+from support.wheels import build_wheel
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def rows(heading: str) -> list[list[str]]:
+    section = README.partition(f"\n{heading}\n")[2].partition("\n## ")[0].partition("\n### ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+@pytest.fixture(scope="module")
+def distribution(tmp_path_factory):
+    """The wheel that hatchling builds from this repository."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("lockhouse-*.whl")
+    return wheel
+
+
+@pytest.fixture
+def command(distribution, tmp_path, environ):
+    """A folder with a `lockhouse` command, installed from the distribution; its requirements are this environment's."""
+    env = make_venv(tmp_path / "user")
+    pip = [sys.executable, "-m", "pip", "--python", str(env), "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, str(distribution)], check=True, env=environ)
+    assert set(installed(env)) == {"lockhouse"}
+    (site_packages(env) / "theirs.pth").write_text(str(site_packages(Path(sys.prefix))), encoding="utf-8")
+    return env / "bin"
+
+
+@pytest.fixture
+def user(project, index, command):
+    """A user with the command on the PATH and an index that has `six`."""
+    build_wheel(index.directory, "six", "1.17.0")
+    project.environ["PATH"] = f"{command}:{project.environ['PATH']}"
+    return project
+
+
+def test_the_commands_for_ones_own_project_run_as_they_stand(user):
+    (block,) = [block for block in blocks("sh") if "lockhouse lock" in block]
+    done = user.execute("bash", "-euxo", "pipefail", "-c", block)
+    assert done.status == 0, done
+    assert "wheelhouse/six-1.17.0-py3-none-any.whl" in user.tree("wheelhouse")
+    assert set(installed(user.root / ".venv")) == {"six"}
+
+
+def test_the_make_include_gives_every_target_it_promises(user, index):
+    user.write("requirements/main.in", "six\n")
+    user.write("Makefile", blocks("make")[0])
+    for target in ("lock", "wheelhouse", "check", "install", "key"):
+        assert f"make {target}" in README
+        done = user.execute("make", target)
+        assert done.status == 0, done
+    assert set(installed(user.root / ".venv")) == {"six"}
+    build_wheel(index.directory, "six", "1.18.0")
+    done = user.execute("make", "upgrade", "P=six")
+    assert "1.17.0 -> 1.18.0" in done.stdout, done
+    refused = user.execute("make", "install")
+    assert refused.status != 0
+    assert "wheel-missing" in refused.stdout
+    assert "hint: run `make wheelhouse`" in refused.stdout
+
+
+def test_make_install_fills_a_wheelhouse_that_is_not_there_and_no_other(user):
+    user.write("requirements/main.in", "six\n")
+    user.write("Makefile", blocks("make")[0])
+    assert user.execute("make", "lock").status == 0
+    assert user.execute("make", "install").status == 0
+    (user.root / "wheelhouse" / "six-1.17.0-py3-none-any.whl").unlink()
+    before = user.tree()
+    refused = user.execute("make", "install")
+    assert refused.status != 0, refused
+    assert user.tree() == before
+
+
+def test_the_two_commands_are_those_that_ci_runs():
+    two = next(block for block in blocks("sh") if "make install" in block).split("\n")
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in two if line] == ["make install", "make test"]
+    assert [line for line in script if line.startswith("make ")] == [
+        "make install",
+        "make lint",
+        "make test",
+        "make test-all",
+    ]
+
+
+def test_the_command_table_is_the_command_line():
+    assert {row[0].strip("`").removeprefix("lockhouse ") for row in rows("## In your own project")} == set(cli.commands)
+    for row in rows("## In your own project"):
+        command = cli.commands[row[0].strip("`").removeprefix("lockhouse ")]
+        known = {flag for parameter in command.params for flag in parameter.opts}
+        assert set(re.findall(r"`(-[^ `]+)", row[1])) <= known
+
+
+def test_the_configuration_table_is_the_configuration():
+    written = {row[0].strip("`"): (row[1], row[2]) for row in rows("### Configuration")}
+    assert written == dict(KEYS)
+
+
+def test_the_rule_table_is_the_registry():
+    written = {row[0].strip("`"): row[1] for row in rows("### What `check` knows")}
+    expected = {
+        rule.name: f"(warning) {rule.says}" if rule.severity == "warning" else rule.says for rule in RULES.values()
+    }
+    assert written == expected
