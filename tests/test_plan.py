@@ -78,7 +78,10 @@ def test_hashes_of_one_environment_are_intersected():
 
 def test_hashes_of_two_environments_are_not():
     first, second = needs([[pin("a==1", "x", "y")], [pin("a==1", "y", "z", path="dev.txt")]], TARGET)
-    assert {first.hashes, second.hashes} == {frozenset({hashed("x"), hashed("y")}), frozenset({hashed("y"), hashed("z")})}
+    assert {first.hashes, second.hashes} == {
+        frozenset({hashed("x"), hashed("y")}),
+        frozenset({hashed("y"), hashed("z")}),
+    }
 
 
 def test_two_environments_with_one_lock_need_one_wheel():
@@ -154,7 +157,7 @@ def test_of_two_locked_wheels_the_better_tag_answers_then_the_higher_build():
     rebuilt = stored("a-1-1-cp311-cp311-linux_x86_64.whl", "z")
     assert match([asked], [], house(pure, native), TARGET).chosen == ((asked, native),)
     assert match([asked], [], house(pure, native, rebuilt), TARGET).chosen == ((asked, rebuilt),)
-    assert match([asked], [], house(pure, native, rebuilt), TARGET).spare == (rebuilt, pure)[1:] + (native,)
+    assert match([asked], [], house(pure, native, rebuilt), TARGET).spare == (pure, native)
 
 
 @pytest.mark.parametrize(("low", "high"), [("", "0"), ("9", "10"), ("1a", "1b"), ("1", "1a")])
@@ -256,7 +259,7 @@ def test_a_stated_hash_that_cannot_be_compared_leaves_it_to_the_bytes(algorithm:
 
 def test_of_one_file_on_two_indexes_the_first_index_is_asked_first():
     first, second = candidate("a-1-py3-none-any.whl", "x"), candidate("a-1-py3-none-any.whl", "x")
-    assert [each for _, each in offers(need("a==1", "x"), [first, second], TARGET)][0] is first
+    assert next(each for _, each in offers(need("a==1", "x"), [first, second], TARGET)) is first
 
 
 @pytest.mark.parametrize(

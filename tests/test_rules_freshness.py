@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from packaging.markers import Marker
-from packaging.utils import canonicalize_name
 
 from lockhouse.target import Target
 from support import worlds
@@ -67,7 +65,9 @@ def test_a_constraint_never_keeps_a_pin(tmp_path: Path):
         MAIN_IN: "a\n",
         MAIN: lock_text(entries({"a==1": [SOURCE], "b==1": ["a"]})),
         DEV_IN: "-c main.txt\nc\n",
-        DEV: lock_text(entries({"b==1": [f"-c {MAIN}", "tool"], "c==1": [f"-r {DEV_IN}"], "tool==1": [f"-r {DEV_IN}"]})),
+        DEV: lock_text(
+            entries({"b==1": [f"-c {MAIN}", "tool"], "c==1": [f"-r {DEV_IN}"], "tool==1": [f"-r {DEV_IN}"]})
+        ),
     }
     report = worlds.judge(tmp_path, texts)
     # b follows from tool, which no source names any more; that main keeps it is nothing to dev.
@@ -232,9 +232,3 @@ def test_an_unlockable_constraint_asks_for_nothing(tmp_path: Path):
         DEV: lock_text(entries({"c==1": [f"-r {DEV_IN}"]})),
     }
     assert worlds.said(worlds.judge(tmp_path, texts).findings) == [("pin-unlockable", f"{MAIN}:1")]
-
-
-def test_names_and_markers_are_what_packaging_says():
-    # The tests above lean on these two.
-    assert canonicalize_name("A_A") == "a-a"
-    assert not Marker("python_version < '3.9'").evaluate(dict(worlds.on("3.11").markers))

@@ -217,12 +217,12 @@ def test_a_lock_for_another_python_is_a_warning_with_both(tmp_path: Path):
 )
 def test_a_disagreement_of_unrelated_layers_says_how_to_relate_them(source: str, lock: str, hint: str, tmp_path: Path):
     texts = {
-        "pyproject.toml": f'''
+        "pyproject.toml": f"""
             [tool.lockhouse]
             environments = {{ default = ["main", "dev"] }}
             layers.main = {{ lock = "{MAIN}" }}
             layers.dev = {{ lock = "{lock}", sources = {source} }}
-        ''',
+        """,
         MAIN_IN: "a\n",
         MAIN: str(Entry(pin="a==1", hashes=(made_up("x"),))),
         DEV_IN: "a\n",

@@ -23,10 +23,7 @@ def block(world: World) -> str:
 
 def test_a_missing_wheel_says_where_it_should_be(world: World):
     world.wheel("core").unlink()
-    assert block(world) == (
-        "wheel-missing: core==1.10 has no wheel in wheelhouse\n"  #
-        "  hint: run `make wheelhouse`"
-    )
+    assert block(world) == ("wheel-missing: core==1.10 has no wheel in wheelhouse\n  hint: run `make wheelhouse`")
 
 
 def test_a_missing_and_an_extra_wheel_of_one_project_are_one_finding(world: World):
@@ -61,7 +58,7 @@ def test_a_stray_file_of_another_project_does_not_explain_a_missing_wheel(world:
 
 def test_wrong_bytes_show_both_digests_and_the_pin(world: World):
     wheel = world.wheel("tool")
-    locked = sorted([f"sha256:{sha256(wheel)}", worlds.made_up("tool-3.0.tar.gz")])[0]
+    locked = min(f"sha256:{sha256(wheel)}", worlds.made_up("tool-3.0.tar.gz"))
     flip_byte(wheel)
     assert block(world) == (
         "hash-mismatch: these are not the bytes that are locked for tool==3.0\n"
@@ -152,6 +149,7 @@ def test_a_wheel_for_another_python_says_which(world: World):
     build_wheel(world.house, "core", "1.10", requires_python=">=3.99")
     world.relock("core", before)
     assert block(world).startswith("wheel-unusable: requires Python >=3.99, and the target has 3.")
+    assert block(world).endswith("lock another release: write `core!=1.10` into a source, then run `make lock`")
 
 
 def test_a_stray_only_explains_its_own_sdist(world: World):
@@ -160,4 +158,16 @@ def test_a_stray_only_explains_its_own_sdist(world: World):
     assert worlds.printed(world.check().stdout) == [
         ("wheel-missing", world.at(MAIN, "foo==")),
         ("wheel-extra", f"{HOUSE}/foo_bar-1.0.tar.gz"),
+    ]
+
+
+def test_a_file_whose_name_says_nothing_does_not_explain_a_missing_wheel(world: World):
+    world.wheel("core").unlink()
+    for name in ("core.whl", "core-1.10.txt", "core"):
+        world.project.write(f"{HOUSE}/{name}", "was here")
+    assert worlds.printed(world.check().stdout) == [
+        ("wheel-missing", world.at(MAIN, "core")),
+        ("wheel-extra", f"{HOUSE}/core"),
+        ("wheel-extra", f"{HOUSE}/core-1.10.txt"),
+        ("wheel-extra", f"{HOUSE}/core.whl"),
     ]

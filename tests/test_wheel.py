@@ -1,7 +1,6 @@
 """Wheels: what the name says, and what a look inside shows; whatever the bytes are, there is an answer."""
 
 import doctest
-import lzma
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -122,7 +121,9 @@ def test_signatures_and_directories_need_not_be_in_record(demo: Path):
         ("WHEEL", b"py3-none-any", b"whatever", "the file name says the tags are py3-none-any, WHEEL says whatever"),
     ],
 )  # fmt: skip
-def test_metadata_that_disagrees_with_the_name_is_named(member: str, before: bytes, after: bytes, said: str, demo: Path):
+def test_metadata_that_disagrees_with_the_name_is_named(
+    member: str, before: bytes, after: bytes, said: str, demo: Path
+):
     def change(members: Members) -> None:
         assert before in members[f"{INFO}/{member}"]
         members[f"{INFO}/{member}"] = members[f"{INFO}/{member}"].replace(before, after)
@@ -246,7 +247,6 @@ def test_broken_compression_is_broken(compression: int, tmp_path: Path):
     data[start : start + 40] = b"\xff" * 40
     path.write_bytes(data)
     assert look(path).broken[0].startswith("not a sound zip archive: ")
-    assert issubclass(lzma.LZMAError, Exception)
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path):
@@ -268,4 +268,4 @@ def test_hostile_bytes_always_get_an_answer(data: st.DataObject, demo: Path):
         del content[data.draw(st.integers(1, len(content))) :]
     demo.write_bytes(content)
     found = look(demo)
-    assert all(isinstance(said, str) and said for said in (*found.misnamed, *found.broken))
+    assert all((*found.misnamed, *found.broken))

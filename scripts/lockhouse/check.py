@@ -66,7 +66,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
         locks=sum(layer.lock is not None for layer in layers),
         pins=sum(len(layer.lock.pins) for layer in layers if layer.lock),
         wheels=len(match.chosen) if match else 0,
-        notes=tuple(_not_judged(layers)),
+        notes=tuple(_not_judged(project, layers, house)),
         match=match,
     )
 
@@ -94,12 +94,17 @@ def _wheels(
     match = plan.match(required, allowed, inventory, target)
     where = shown(house.path, project.config.root)
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
-    # Nor does a wheel of a pin that has no hash to compare it with, be it in a layer that was not named.
-    unhashed = {need.name for need in allowed if not need.hashes}
+    undecided = disputed | _undecided(project, allowed, target)
+    pinned = {need.name for need in allowed}
+    unlocked = _unlocked(project)
     judged = Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
-        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed | unhashed),
+        spare=tuple(
+            stored
+            for stored in match.spare
+            if stored.wheel.name not in undecided and (stored.wheel.name in pinned or not unlocked)
+        ),
     )
     findings = list(wheel_findings(judged, inventory, target, where))
     contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
@@ -107,8 +112,28 @@ def _wheels(
     return match, findings
 
 
-def _not_judged(layers: Sequence[LoadedLayer]) -> list[str]:
+def _undecided(project: Project, allowed: Sequence[Need], target: Target) -> set[NormalizedName]:
+    """Return the projects whose wheels cannot be called extra: how they are locked is a finding, or will be, by itself.
+
+    That holds for the layers that are not named too: what is in their locks is not judged, but their wheels may be there.
+    """
+    found = {need.name for need in allowed if not need.hashes}
+    for layer in project.layers.values():
+        found |= {line.name for line in layer.requirements if target.applies(line.marker)}
+        if layer.lock:
+            found |= {line.name for line in layer.lock.loose}
+            found |= {line.name for line in layer.lock.unlockables if line.name}
+    return found - {need.name for need in allowed if need.hashes}
+
+
+def _unlocked(project: Project) -> list[str]:
+    return [str(layer.layer.lock) for layer in project.layers.values() if layer.lock is None]
+
+
+def _not_judged(project: Project, layers: Sequence[LoadedLayer], house: Wheelhouse | None) -> list[str]:
     notes = []
+    if house and (unlocked := _unlocked(project)):
+        notes.append(f"without {', '.join(unlocked)}, wheels that nothing asks for were not judged")
     for layer in layers:
         if layer.lock is None:
             continue

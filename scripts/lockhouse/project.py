@@ -36,7 +36,8 @@ class Lock:
         command = self.header.command or ""
         if "--no-strip-extras" in command or any(pin.extras for pin in self.pins):
             return True
-        return self.header.tool == "pip-compile" and "--strip-extras" not in command
+        # A header that names another command (`make lock`) does not tell.
+        return command.startswith("pip-compile") and "--strip-extras" not in command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +147,8 @@ def _load(layer: Layer, config: Config, environ: Mapping[str, str]) -> LoadedLay
             hint = nearest(source.as_posix(), _files_near(config, source), "there are")
             raise ConfigError(f"the layer {layer.name!r} has no such source", where=Location(source), hint=hint)
         sources.append(load(config.root / source, root=config.root, environ=environ, may_be_missing=locks))
-    reached = {path for tree in sources for path in tree.files}
+    # A source that two layers share makes neither the base of the other.
+    reached = {path for tree in sources for path in tree.files} - {config.root / source for source in layer.sources}
     bases = {
         other.name
         for other in config.layers.values()

@@ -108,11 +108,10 @@ def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
     tags = HeaderParser().parsestr(_text(archive, f"{info}/WHEEL")).get_all("Tag", [])
     # The directory's spelling is not always normalised, so names are compared as packaging does.
     project, _, version = info.removesuffix(".dist-info").rpartition("-")
-    misnamed = [
-        *_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", ""), "METADATA"),
-        *_disagreements(wheel, project, version, f"the directory {info}"),
-        *_tag_disagreements(wheel, tags),
+    misnamed = [*_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", ""), "METADATA")] or [
+        *_disagreements(wheel, project, version, f"the directory {info}")
     ]
+    misnamed.extend(_tag_disagreements(wheel, tags))
     broken.extend(_record_faults(_text(archive, f"{info}/RECORD"), names, info))
     try:
         requires_python = SpecifierSet(metadata.get("Requires-Python", ""))

@@ -122,7 +122,7 @@ class World:
     def block(self, path: str, name: str) -> str:
         """Return the text of a project's entry in a lock, its comment included."""
         found = re.search(
-            rf"^{re.escape(name)}(?:\[.*?\])?(?:==|===| @ ).*\n(?:[ ].*\n)*", self.project.read(path), re.M
+            rf"^{re.escape(name)}(?:\[.*?\])?(?:==|===| @ ).*\n(?:[ ].*\n)*", self.project.read(path), re.MULTILINE
         )
         assert found, f"{path} has no entry of {name}"
         return found.group()

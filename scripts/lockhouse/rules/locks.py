@@ -36,6 +36,7 @@ def _python(lock: Lock, target: Target) -> Iterator[Finding]:
 
 def _leaks(lock: Lock) -> Iterator[Finding]:
     mend = "remove it here and keep it in pip's configuration"
+    named = "remove it here and name it in a source, or as `find-links` in [tool.lockhouse]"
     words = (lock.header.command or "").split()
     if any(_is_secret(word.partition("=")[2] if word.startswith("-") else word) for word in words):
         yield finding(
@@ -45,7 +46,8 @@ def _leaks(lock: Lock) -> Iterator[Finding]:
         found = _leak_in_option(option)
         if found:
             message, grave = found
-            yield finding("lock-leak", option.location, message, hint=mend, severity="error" if grave else "warning")
+            hint = named if option.name == "--find-links" else mend
+            yield finding("lock-leak", option.location, message, hint=hint, severity="error" if grave else "warning")
     urls = [(pin.url, pin.location) for pin in lock.pins if pin.url is not None]
     urls += [(odd.url, odd.location) for odd in lock.unlockables]
     for url, where in urls:

@@ -83,13 +83,10 @@ def _digests(need: Need) -> str:
 def _is_file_of(need: Need, filename: str) -> bool:
     """Return whether a file that is no usable wheel is named for the project: as a wheel, or as an sdist."""
     try:
-        return WheelName.parse(filename).name == need.name
-    except WheelError:
-        pass
-    try:
-        return parse_sdist_filename(filename)[0] == need.name
-    except InvalidSdistFilename:
+        name = WheelName.parse(filename).name if filename.endswith(".whl") else parse_sdist_filename(filename)[0]
+    except (WheelError, InvalidSdistFilename):
         return False
+    return name == need.name
 
 
 def content_findings(
@@ -98,14 +95,16 @@ def content_findings(
     """Report what a look inside the locked wheels shows: misnamed, broken, or not for the target's Python."""
     for stored, content in contents.items():
         where = Location(house / stored.filename)
+        name, version = stored.wheel.name, stored.wheel.version
+        other = f"lock another release: write `{name}!={version}` into a source, then run `make lock`"
         for reason in content.misnamed:
-            yield finding("wheel-misnamed", where, reason, hint="lock another release; this one is mislabelled")
+            yield finding("wheel-misnamed", where, reason, hint=other)
         for reason in content.broken:
-            yield finding("wheel-broken", where, reason, hint="lock another release; this one is unsound")
+            yield finding("wheel-broken", where, reason, hint=other)
         if not target.accepts_python(content.requires_python):
             yield finding(
                 "wheel-unusable",
                 where,
                 f"requires Python {content.requires_python}, and the target has {target.python}",
-                hint="lock a release that supports the target's Python",
+                hint=other,
             )
