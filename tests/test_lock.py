@@ -102,9 +102,10 @@ def test_a_layer_may_ask_for_nothing(project: Project):
 
 
 @pytest.mark.parametrize(
-    ("lock", "sources", "configured"),
+    ("lock", "sources", "configured", "state"),
     [
-        (MAIN, ["requirements/main.in"], ""),
+        (MAIN, ["requirements/main.in"], "", "anew"),
+        (MAIN, ["requirements/main.in"], "", "again"),
         (
             "services/the api/locked.txt",
             ["services/the api/app.in", "services/more.in"],
@@ -112,11 +113,11 @@ def test_a_layer_may_ask_for_nothing(project: Project):
             lock = 'services/the api/locked.txt'
             sources = ['services/the api/app.in', 'services/more.in']
             """,
+            "anew",
         ),
     ],
-    ids=["usual", "elsewhere"],
+    ids=["anew", "again", "elsewhere"],
 )
-@pytest.mark.parametrize("state", ["anew", "again"])
 def test_the_lock_is_what_the_command_in_its_header_writes(project: Project, lock, sources, configured, state):
     project.write("pyproject.toml", configured)
     for source, text in zip(sources, ("app[more]\n", "tool\n"), strict=False):

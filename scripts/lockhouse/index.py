@@ -221,7 +221,8 @@ class PipIndex:
                 return []
         try:
             response = self._ask(url, lambda: _get_simple_response(url, session=self._session))
-            return list(parse_links(_make_index_content(response, cache_link_parsing=False)))
+            with contextlib.closing(response):
+                return list(parse_links(_make_index_content(response, cache_link_parsing=False)))
         except _NotThereError:
             return []
         except FetchError:

@@ -69,6 +69,8 @@ def installed(venv: Path) -> dict[NormalizedName, Version | None]:
     folders = [*venv.glob("lib/python*/site-packages"), *venv.glob("Lib/site-packages")]
     found: dict[NormalizedName, Version | None] = {}
     for distribution in metadata.distributions(path=[str(folder) for folder in folders]):
+        if distribution.read_text("METADATA") is None:
+            continue
         name = distribution.metadata["Name"]
         try:
             version = Version(distribution.version)
@@ -86,6 +88,7 @@ def _scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _make(venv: Path, target: Target, environ: Mapping[str, str]) -> None:
+    venv.parent.mkdir(parents=True, exist_ok=True)
     try:
         process.run([target.interpreter, "-I", "-m", "venv", "--without-pip", venv], cwd=venv.parent, environ=environ)
     except ProcessError as error:

@@ -43,9 +43,6 @@ class Upgrade:
     all: bool = False
     names: tuple[NormalizedName, ...] = ()
 
-    def __bool__(self) -> bool:
-        return self.all or bool(self.names)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
