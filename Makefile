@@ -10,6 +10,8 @@ LOCKHOUSE = PYTHONPATH=scripts $(LOCKHOUSE_TOOLS_PYTHON) -m lockhouse
 VENV := .venv/bin
 # Arguments for pytest: make test T="-k lock"
 T ?=
+# Arguments for the benchmark: make bench B="--rounds 1"
+B ?=
 
 include scripts/lockhouse/lockhouse.mk
 
@@ -35,8 +37,9 @@ format: install  ## Format the sources, and mend what can be mended
 	$(VENV)/ruff format
 
 .PHONY: bench
-bench: install  ## Measure Lockhouse against pip, side by side
-	$(VENV)/python tests/bench/run.py
+bench: lockhouse-first-fill  ## Measure Lockhouse against pip and uv, side by side
+	@$(LOCKHOUSE) install main dev bench
+	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run $(B)
 
 .PHONY: clean
 clean:  ## Remove what was made: environments, wheelhouse, caches

@@ -9,7 +9,7 @@ import json
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPSConnection
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -30,14 +30,15 @@ def main() -> None:
     context = ssl.create_default_context(cafile=options.ca)
     local = threading.local()
 
-    def get(url: str, headers: dict[str, str]):  # noqa: ANN202
+    def get(url: str, headers: dict[str, str]) -> HTTPResponse:
         parts = urlsplit(url)
         pool = local.__dict__.setdefault("pool", {})
         host = parts.netloc.rpartition("@")[2]
         if host not in pool:
             pool[host] = HTTPSConnection(host, context=context)
         pool[host].request("GET", f"{parts.path}?{parts.query}" if parts.query else parts.path, headers=headers)
-        return pool[host].getresponse()
+        response: HTTPResponse = pool[host].getresponse()
+        return response
 
     def fetch(item: tuple[str, str]) -> None:
         project, filename = item

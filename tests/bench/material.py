@@ -42,8 +42,9 @@ def gathered(cache: Path) -> Material:
     (project / "all.txt").write_text(_lock_text(), encoding="utf-8")
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     subprocess.run([sys.executable, "-m", "lockhouse", "wheelhouse"], cwd=project, env=environ, check=True)
-    files = {WheelName.parse(path.name).name: path.name for path in sorted(wheels.glob("*.whl"))}
-    sums = dict(reversed(line.split("  ")) for line in (wheels / "SHA256SUMS").read_text().splitlines())
+    files = {str(WheelName.parse(path.name).name): path.name for path in sorted(wheels.glob("*.whl"))}
+    stated = [line.split("  ") for line in (wheels / "SHA256SUMS").read_text(encoding="utf-8").splitlines()]
+    sums = {name: digest for digest, name in stated}
     lock = "".join(
         f"{wheel.name}=={wheel.version} --hash=sha256:{sums[name]}\n"
         for name in files.values()
@@ -67,7 +68,9 @@ def write_wanted(material: Material, path: Path) -> Path:
 
 def _lock_text() -> str:
     pins = [*_pins(WHOLE), *(pin for pin in _pins(PARTS) if pin.name in HEAVY)]
-    return "".join(f"{pin.name}=={pin.version} {' '.join(f'--hash={digest}' for digest in pin.hashes)}\n" for pin in pins)
+    return "".join(
+        f"{pin.name}=={pin.version} {' '.join(f'--hash={digest}' for digest in pin.hashes)}\n" for pin in pins
+    )
 
 
 def _pins(path: Path) -> list[Pin]:

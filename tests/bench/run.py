@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "scripts")]
-
 from bench import material as stuff
 from bench.measure import Run, median, run
 from support.environment import clean_environ
@@ -80,6 +78,12 @@ class Bench:
         return folder
 
 
+def drop(house: Path, names: list[str]) -> None:
+    """Take wheels out of the wheelhouse."""
+    for name in names:
+        (house / name).unlink()
+
+
 def emptied(folder: Path) -> Path:
     """Return the folder, empty."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -106,25 +110,44 @@ def fetching(bench: Bench) -> None:
 
         download = pip("download", "--no-deps", "--require-hashes", "-r", str(lock), "-d", str(out))
         bench.measure("lockhouse, cold", cold, lambda: run([*lockhouse, "wheelhouse"], cwd=project, environ=environ))
-        bench.measure("lockhouse, nothing to do", lambda: None, lambda: run([*lockhouse, "wheelhouse"], cwd=project, environ=environ))
+        bench.measure(
+            "lockhouse, nothing to do",
+            lambda: None,
+            lambda: run([*lockhouse, "wheelhouse"], cwd=project, environ=environ),
+        )
         five = stuff.changed(bench.material, 5)
         bench.measure(
             "lockhouse, 5 pins changed",
-            lambda: [(house / name).unlink() for name in five],
+            lambda: drop(house, five),
             lambda: run([*lockhouse, "wheelhouse"], cwd=project, environ=environ),
         )
         bench.measure("check", lambda: None, lambda: run([*lockhouse, "check"], cwd=project, environ=environ))
         wheels = sorted(house.glob("*.whl"))
         bench.measure("sha256sum", lambda: None, lambda: run(["sha256sum", *wheels], cwd=project, environ=environ))
-        floor = [PYTHON, HERE / "floor.py", address["url"], address["ca"], wanted, out]
+        floor: list[str | Path] = [PYTHON, HERE / "floor.py", address["url"], address["ca"], wanted, out]
         if bench.connections:
             floor += ["--connections", str(bench.connections)]
         bench.measure("floor", lambda: emptied(out), lambda: run(floor, cwd=out, environ=environ))
-        bench.measure("pip wheel --find-links, all there", lambda: emptied(out), pip(
-            "wheel", "--no-deps", "--require-hashes", "--find-links", str(house), "-w", str(out), "-r", str(lock)))
-        bench.measure("uv pip sync, cold", lambda: (emptied(out), shutil.rmtree(home), home.mkdir(), make_venv(out / "env")), lambda: run(
-            [Path(PYTHON).with_name("uv"), "pip", "sync", "--python", out / "env" / "bin" / "python", "--require-hashes", lock],
-            cwd=out, environ=environ))
+        bench.measure(
+            "pip wheel --find-links, all there",
+            lambda: emptied(out),
+            pip("wheel", "--no-deps", "--require-hashes", "--find-links", str(house), "-w", str(out), "-r", str(lock)),
+        )
+        uv = Path(PYTHON).with_name("uv")
+        sync: list[str | Path] = [
+            uv,
+            "pip",
+            "sync",
+            "--python",
+            out / "env" / "bin" / "python",
+            "--require-hashes",
+            lock,
+        ]
+        bench.measure(
+            "uv pip sync, cold",
+            lambda: (emptied(home), make_venv(emptied(out) / "env")),
+            lambda: run(sync, cwd=out, environ=environ),
+        )
         bench.measure("pip download, cold", lambda: (emptied(out), emptied(home)), download)
         bench.measure("pip download, again", lambda: emptied(out), download)
     with bench.serving("--stable") as address:

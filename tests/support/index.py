@@ -155,7 +155,9 @@ class Index:
         signature = self._sign(filename, expiry, nonce)
         with self._lock:
             self._signatures.append(signature)
-        return f"{self._scheme}://{self.blob_host}/blob/{quote(filename)}?{urlencode({'sig': signature, 'exp': expiry})}"
+        return (
+            f"{self._scheme}://{self.blob_host}/blob/{quote(filename)}?{urlencode({'sig': signature, 'exp': expiry})}"
+        )
 
     # Its log
 
