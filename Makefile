@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 # The tools environment is made from our own runtime requirements, and runs our own sources.
 LOCKHOUSE_TOOLS_LOCK := requirements/main.txt
-LOCKHOUSE = PYTHONPATH=scripts $(LOCKHOUSE_TOOLS_PYTHON) -m lockhouse
+LOCKHOUSE = PYTHONPATH=scripts '$(LOCKHOUSE_TOOLS_PYTHON)' -m lockhouse
 
 VENV := .venv/bin
 # Arguments for pytest: make test T="-k lock"
@@ -22,8 +22,16 @@ test: install  ## Run the tests, with coverage; under four minutes
 	$(VENV)/python -m pytest --numprocesses 2 --cov --cov-report term $(T)
 
 .PHONY: test-all
-test-all: install  ## Run every test, the slow campaigns included
+test-all: install azurite  ## Run every test, the slow campaigns included
 	$(VENV)/python -m pytest --numprocesses 2 --slow $(T)
+
+# The emulator of Azure Blob Storage that one test runs against; without npm, that test says that it is skipped.
+.PHONY: azurite
+azurite:
+	@command -v npm >/dev/null || echo 'no npm here: the test with Azurite will be skipped'
+	@! command -v npm >/dev/null || cmp -s tests/azurite/package-lock.json tests/azurite/node_modules/made-from.json || { \
+	  npm ci --prefix tests/azurite --no-audit --no-fund --loglevel=error && \
+	  cp tests/azurite/package-lock.json tests/azurite/node_modules/made-from.json; }
 
 .PHONY: lint
 lint: install  ## Check style and types
@@ -39,7 +47,12 @@ format: install  ## Format the sources, and mend what can be mended
 .PHONY: bench
 bench: lockhouse-first-fill  ## Measure Lockhouse against pip and uv, side by side
 	@$(LOCKHOUSE) install main dev bench
-	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run $(B)
+	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run --chart docs/bench.svg $(B)
+
+.PHONY: bench-full
+bench-full: lockhouse-first-fill  ## The same, and how cost grows for 10, 100 and 1,000 pins
+	@$(LOCKHOUSE) install main dev bench
+	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run --full $(B)
 
 .PHONY: clean
 clean:  ## Remove what was made: environments, wheelhouse, caches

@@ -15,9 +15,19 @@ RANKS = (
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     ("wheel", "wheelhouse", "source", "target", "config"),
-    ("project", "index"),
+    (
+        "project",
+        "index.settings",
+        "index.command",
+        "index.session",
+        "index.hosts",
+        "index.transport",
+        "index.pages",
+        "index.source",
+    ),
+    ("index.compile", "index"),
     ("plan", "rules", "rules.freshness", "rules.locks", "rules.wheels"),
-    ("key", "check", "fill", "install", "lock"),
+    ("key", "check", "fill", "install", "resolution", "lock"),
     ("report", "cli", "__main__"),
 )
 ORDER = {module: place for place, module in enumerate(name for rank in RANKS for name in rank)}
@@ -38,7 +48,10 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            # What comes out of a package's own folder is not an import of all that the package offers.
+            known = {name for name in submodules if name.removeprefix("lockhouse.") in ORDER}
+            found |= submodules if known else {node.module, *submodules}
     return found
 
 
@@ -59,7 +72,7 @@ def test_only_the_index_sees_the_insides_of_pip_and_pip_tools():
         for module, path in MODULES.items()
         if {name.partition(".")[0] for name in imported(path)} & {"pip", "piptools"}
     }
-    assert seers == {"index"}
+    assert {name.partition(".")[0] for name in seers} == {"index"}
 
 
 def test_only_the_command_line_prints():

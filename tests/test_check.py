@@ -319,7 +319,7 @@ def a_wheel_of_another_project_was_renamed(world: World) -> Found:
 
 @spoiling
 def a_wheel_says_other_tags_than_its_name(world: World) -> Found:
-    return [("wheel-misnamed", inside(world, replaced("WHEEL", b"Tag: py3-none-any", b"Tag: py2-none-any")))]
+    return [("wheel-misnamed?", inside(world, replaced("WHEEL", b"Tag: py3-none-any", b"Tag: py2-none-any")))]
 
 
 @spoiling

@@ -59,12 +59,57 @@ def test_an_unlocked_project_is_told_to_lock(tmp_path):
     (tmp_path / "requirements" / "main.in").write_text("six\n", encoding="utf-8")
     for command in ("wheelhouse", "key"):
         status, _, err = run(command, cwd=tmp_path)
-        assert status == 2
+        assert status == 1
         assert "requirements/main.txt does not exist" in err
         assert "hint: run `make lock`" in err
     status, out, _ = run("check", "--locks-only", cwd=tmp_path)
     assert status == 1
     assert "requirements/main.txt: lock-missing: " in out
+
+
+def test_a_lock_that_cannot_be_fetched_by_hash_is_said_before_anything_is_done(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").write_text("six\n", encoding="utf-8")
+    (tmp_path / "requirements" / "main.txt").write_text(
+        "six>=1\nfoo @ git+https://code.example.com/f\n", encoding="utf-8"
+    )
+    for command in ("wheelhouse", "key"):
+        status, out, err = run(command, cwd=tmp_path)
+        assert status == 1
+        assert "requirements/main.txt:1: pin-loose" in out
+        assert "requirements/main.txt:2: pin-unlockable" in out
+        assert "cannot be fetched by hash" in err
+    assert not (tmp_path / "wheelhouse").exists()
+
+
+def test_a_marker_that_cannot_be_evaluated_is_no_bug_of_ours(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").write_text("six; os_name ~= '1'\n", encoding="utf-8")
+    (tmp_path / "requirements" / "main.txt").write_text("", encoding="utf-8")
+    status, _, err = run("check", cwd=tmp_path)
+    assert status == 1
+    assert "cannot be evaluated" in err
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_bug_of_ours(tmp_path, closed):
+    code = f"import sys; sys.{closed} = None; sys.argv = ['lockhouse', '--version']; from lockhouse.cli import entry_point; entry_point()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(SCRIPTS)}, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_on_disk_cannot_speak_to_terminals_and_ci(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").write_text("", encoding="utf-8")
+    (tmp_path / "requirements" / "main.txt").write_text("", encoding="utf-8")
+    (tmp_path / "wheelhouse").mkdir()
+    (tmp_path / "wheelhouse" / "x\n::error::owned\x1b]0;.txt").touch()
+    status, out, _ = run("check", cwd=tmp_path)
+    assert status == 1
+    assert "wheelhouse/x\\x0a::error::owned\\x1b]0;.txt: wheel-extra" in out
+    assert "\x1b" not in out
 
 
 def test_a_folder_that_cannot_be_read_is_a_failure_not_a_traceback(tmp_path):

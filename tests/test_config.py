@@ -32,6 +32,13 @@ def test_without_any_configuration_the_usual_layout_counts(root):
     assert found.connections == config.CONNECTIONS
 
 
+def test_what_editors_leave_beside_sources_is_no_layer(root):
+    (root / "requirements" / ".#main.in").symlink_to("nobody@nowhere")
+    (root / "requirements" / "._main.in").write_bytes(b"\0")
+    (root / "requirements" / "folder.in").mkdir()
+    assert list(config.load(root).layers) == ["dev", "main"]
+
+
 def test_a_pyproject_without_our_table_changes_nothing(root):
     (root / "pyproject.toml").write_text("[project]\nname = 'x'\n", encoding="utf-8")
     assert list(config.load(root).layers) == ["dev", "main"]
@@ -83,6 +90,10 @@ def test_an_unknown_layer_names_the_nearest(root):
         ("environments = { a = ['mian'] }", "names the layer 'mian'", "did you mean 'main'?"),
         ("layers.a = { lcok = 'x' }", "unknown key 'lcok' in 'layers.a'", "did you mean 'lock'?"),
         ("layers.a = 'x'", "'a' should be a table, not 'x'", None),
+        ("layers.a = { lock = 'requirements/main.in' }", "requirements/main.in is a source of the layer 'a'", "-c"),
+        ("layers.a = { lock = 'x.txt' }\nlayers.b = { lock = 'x.txt' }", "have the same lock x.txt", None),
+        ("environments = { a = [] }", "'environments.a' has no layers", None),
+        ('venv = "a\\u0000b"', "'venv' should be a string", None),
         ("= 1", "not valid TOML", None),
     ],
 )
@@ -132,8 +143,8 @@ def test_layers_joined_by_their_sources_form_one_environment(root, environ):
     }
     order = list(found.layers)
     assert order.index("main") < order.index("dev") < order.index("extra")
-    with pytest.raises(UsageError, match="several environments"):
-        found.environment(())
+    # Nobody said which of the two; the layer called `main` is what people mean.
+    assert [layer.name for layer in found.environment(())] == ["main", "dev", "extra"]
     with pytest.raises(UsageError, match="do not belong to one environment"):
         found.environment(("main", "docs"))
     assert [layer.name for layer in found.environment(("dev", "main"))] == ["main", "dev"]

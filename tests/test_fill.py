@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -95,6 +96,29 @@ def test_no_more_connections_are_made_than_the_project_wants(locked: Project, in
     locked.write("pyproject.toml", "[tool.lockhouse]\nconnections = 1\n")
     filled(locked)
     assert len({request.connection for request in index.requests}) == 1
+
+
+def test_the_biggest_wheels_come_first_and_a_very_big_one_before_all_pages_are_read(project: Project, index: Index):
+    sizes = {"a": 10_000, "b": 5_000_000, "c": 300_000, "d": 1_000, "e": 200_000}
+    write_layer_of(project, *(build_wheel(index.directory, name, "1.0", size=size) for name, size in sizes.items()))
+    project.write("pyproject.toml", "[tool.lockhouse]\nconnections = 1\n")
+    filled(project)
+    asked = [request.filename.partition("-")[0] if request.filename else "page" for request in index.requests]
+    assert asked == ["page", "page", "b", "page", "page", "page", "c", "e", "a", "d"]
+
+
+def test_a_wheel_is_written_to_disk_as_it_comes(project: Project, index: Index):
+    wheel = build_wheel(index.directory, "alpha", "1.0", size=200_000_000)
+    write_layer_of(project, wheel)
+    # Lockhouse itself takes some 60 MB of memory, pip's modules included.
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    result = project.run("wheelhouse", prefix=(sys.executable, "-c", code))
+    assert result.status == 0, result
+    assert housed(project) == as_files(wheel)
+    assert int(result.stdout.split()[-1]) < 150_000
 
 
 def test_a_second_run_asks_nobody_and_changes_nothing(locked: Project, index: Index, home: Path):
@@ -370,7 +394,7 @@ def test_other_bytes_than_the_locked_ones_never_get_a_name(locked: Project, inde
     result = failed(locked)
     assert housed(locked) == as_files(wheels["alpha"], wheels["gamma"], wheels["delta"])
     assert "error: requirements/main.txt:4: beta==1.0: beta-1.0-py3-none-any.whl: what came is not" in result.stderr
-    assert f"(11 bytes from http://{index.host}/files/beta-1.0-py3-none-any.whl)" in result.stderr
+    assert f"(11 bytes of text/plain from http://{index.host}/files/beta-1.0-py3-none-any.whl)" in result.stderr
     assert result.stderr.endswith("error: 1 wheel could not be had\n")
     assert locked.tree("wheelhouse/.lockhouse/tmp") == {}
     # What came is written down, so that it is known next time where it came from.
@@ -447,13 +471,16 @@ def test_pins_that_fail_for_one_reason_are_told_of_once(locked: Project, index: 
 
 
 def test_a_host_that_is_down_is_found_out_once(project: Project, index: Index):
-    # Each try at a port that says nothing takes the timeout: ten times that would show, and hang a build.
+    # Each try at a port that says nothing takes the timeout: ten times that would show, and hang a build. So one thread
+    # knocks, a few times, and nobody else.
     wheels = [build_wheel(index.directory, f"p{number}", "1.0") for number in range(10)]
     write_layer_of(project, *wheels)
     index.fault = lambda request: Fault(reset=True)
     result = failed(project)
-    assert len(index.requests) == 1
-    assert "p0==1.0, p1==1.0, p2==1.0, p3==1.0 and 6 more: " in result.stderr
+    assert len(index.requests) < 10
+    assert len({request.path for request in index.requests}) < 10, "there are pins that nobody asked for"
+    assert result.stderr.count("error: ") == 2
+    assert ", ".join(f"p{number}==1.0" for number in range(10)) + ": " in result.stderr, "every pin is named"
 
 
 @pytest.mark.parametrize("secret", ["wrong", "w/r?o#n@g", "wröng"])
@@ -511,27 +538,27 @@ def test_a_broken_transfer_is_tried_again(locked: Project, index: Index, wheels:
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
+    ("fault", "reason", "redirect"),
     [
-        (Fault(cut=500), "the transfer broke: "),
-        (Fault.busy(), "too many 503 error responses"),
-        (Fault(status=500), "HTTP status 500"),
-        (Fault(status=404), "is not there (HTTP status 404)"),
-        (Fault.html(), "what came is not what is locked"),
+        (Fault(cut=500), "the transfer broke: ", True),
+        (Fault(status=500), "HTTP status 500 (given up after ", False),
+        (Fault(status=404), "is not there (HTTP status 404)", False),
+        (Fault(status=404), "is not there (HTTP status 404)", True),
+        (Fault.html(), " bytes of text/html from ", False),
+        (Fault.html(), " bytes of text/html from ", True),
     ],
-    ids=["cut", "busy", "error", "gone", "portal"],
 )
-@pytest.mark.parametrize("redirect", [False, True])
 def test_a_transfer_that_keeps_failing_is_given_up(locked: Project, index: Index, fault, reason, redirect):
     wheels = {name: index.directory / f"{name}-1.0-py3-none-any.whl" for name in NAMES}
-    index.redirect = redirect
+    index.redirect, index.ranges = redirect, False
     role = "blob" if redirect else "index"
     index.fault = lambda request: fault if request.filename == wheels["beta"].name and request.role == role else None
     result = failed(locked)
     assert f"beta==1.0: {wheels['beta'].name}: " in result.stderr
-    assert reason in result.stderr or "too many 500 error responses" in result.stderr
+    assert reason in result.stderr
     assert set(housed(locked)) == {wheels[name].name for name in ("alpha", "gamma", "delta")}
-    assert len([request for request in index.requests if request.filename == wheels["beta"].name]) <= 6
+    tries = [request for request in index.requests if request.filename == wheels["beta"].name and request.role == role]
+    assert len(tries) <= 16
     assert "sig=" not in said(result)
     assert not [signature for signature in index.signatures if signature in said(result)]
 
@@ -603,8 +630,10 @@ def test_a_pin_without_a_strong_hash_is_refused(project: Project, index: Index):
     build_wheel(index.directory, "alpha", "1.0")
     project.write("requirements/main.in", "alpha\n")
     project.write("requirements/main.txt", f"alpha==1.0 --hash=md5:{'0' * 32}\n")
-    result = failed(project)
-    assert "requirements/main.txt:1: alpha==1.0: the lock has no sha256 or stronger hash" in result.stderr
+    result = project.call("wheelhouse")
+    assert result.status == 1
+    assert "requirements/main.txt:1: pin-weak-hash: " in result.stdout
+    assert "cannot be fetched by hash" in result.stderr
     assert not index.downloads
 
 
@@ -620,10 +649,10 @@ def test_two_layers_that_want_one_name_for_different_bytes_cannot_both_be_served
     assert len(housed(project)) == 1
 
 
-def test_a_missing_lock_is_wrong_usage(project: Project):
+def test_a_missing_lock_is_a_failure(project: Project):
     project.write("requirements/main.in", "alpha\n")
     result = project.call("wheelhouse")
-    assert result.status == 2
+    assert result.status == 1
     assert "requirements/main.txt does not exist" in result.stderr
 
 

@@ -2,49 +2,33 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from lockhouse import config as configuration
-from lockhouse import process
 from lockhouse import project as projects
 from lockhouse.errors import ConfigError, FetchError
-from lockhouse.index import PipIndex, Scope, pip_environment
+from lockhouse.index import Scope, pip_environment
+from lockhouse.index.hosts import Policy
 from lockhouse.source import Candidate
 from support.index import Fault, Index
 from support.locks import write_layer_of
+from support.opened import Open, fetched, opener
 from support.project import Project
 from support.wheels import build_sdist, build_wheel, sha256
 
 ALPHA = canonicalize_name("alpha")
-Open = Callable[..., PipIndex]
 
 
 @pytest.fixture
 def open_index(index: Index, environ: dict[str, str], tmp_path: Path) -> Iterator[Open]:
-    """Opens the index as pip is configured to, with the scopes and variables that a test gives."""
-    opened: list[PipIndex] = []
-
-    def opener(*scopes: Scope, connections: int = 2, **variables: str) -> PipIndex:
-        given = pip_environment({**environ, "PIP_INDEX_URL": index.url, "PIP_RETRIES": "0", **variables})
-        # Until the end of the test, as pip reads it late.
-        os.environ.clear()
-        os.environ.update(given)
-        opened.append(PipIndex(scopes, connections=connections, scratch=tmp_path / "scratch"))
-        return opened[-1]
-
-    before = dict(os.environ)
-    yield opener
-    for each in opened:
-        each.close()
-    with process.own_environment(before):
-        kept = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(kept)
+    with opener(index, environ, tmp_path / "scratch") as opened:
+        yield opened
 
 
 def filenames(candidates: tuple[Candidate, ...]) -> list[str]:
@@ -172,40 +156,89 @@ def test_a_layers_option_lines_and_the_projects_find_links_count(project: Projec
 # Candidates and bytes
 
 
-def test_every_file_of_the_project_is_a_candidate(index: Index, open_index: Open):
+@pytest.mark.parametrize("json_page", [True, False])
+def test_every_file_of_the_version_is_a_candidate_and_others_are_counted(index: Index, open_index: Open, json_page):
+    index.json = json_page
     wheel = build_wheel(index.directory, "alpha", "1.0", requires_python=">=3.8")
-    build_wheel(index.directory, "alpha", "2.0", tag="cp39-cp39-win_amd64")
+    build_wheel(index.directory, "alpha", "1.0", tag="cp39-cp39-win_amd64")
+    build_wheel(index.directory, "alpha", "1.0.1")
+    build_wheel(index.directory, "alpha", "2.0")
     build_sdist(index.directory, "alpha", "1.0")
     build_wheel(index.directory, "beta", "1.0")
-    found = open_index().candidates(ALPHA)
+    found = open_index().candidates(ALPHA, Version("1.0"))
     assert found.failures == ()
+    assert found.others == 2
     assert filenames(found.candidates) == [
+        "alpha-1.0-cp39-cp39-win_amd64.whl",
         "alpha-1.0-py3-none-any.whl",
         "alpha-1.0.tar.gz",
-        "alpha-2.0-cp39-cp39-win_amd64.whl",
     ]
     [one] = [candidate for candidate in found.candidates if candidate.filename == wheel.name]
     assert [str(digest) for digest in one.digests] == [f"sha256:{sha256(wheel)}"]
     assert one.requires_python == ">=3.8"
     assert one.origin == f"http://{index.host}/files/{wheel.name}"
+    assert one.size == (wheel.stat().st_size if json_page else None), "only JSON tells it"
+    assert [request.path for request in index.requests] == ["/simple/alpha/"]
+
+
+def test_of_a_pin_without_a_version_every_file_is_a_candidate(index: Index, open_index: Open):
+    build_wheel(index.directory, "alpha", "1.0")
+    build_wheel(index.directory, "alpha", "2.0")
+    found = open_index().candidates(ALPHA, None)
+    assert len(found.candidates) == 2
+    assert found.others == 0
+
+
+@pytest.mark.parametrize("version", ["1.0", "1!2.0", "1.0.post1", "1.0rc1", "1.0+local.2", "2024.1"])
+def test_every_kind_of_version_is_recognised_in_file_names(index: Index, open_index: Open, version: str):
+    build_wheel(index.directory, "alpha", version)
+    build_sdist(index.directory, "alpha", version)
+    build_wheel(index.directory, "alpha", "7")
+    found = open_index().candidates(ALPHA, Version(version))
+    assert len(found.candidates) == 2
+    assert found.others == 1
+
+
+@pytest.mark.parametrize("name", ["zeta.zip", "zeta-tar.gz", "zeta.whl", "zeta-1"])
+def test_a_project_may_be_called_like_an_archive(index: Index, open_index: Open, name: str):
+    project = canonicalize_name(name)
+    build_wheel(index.directory, project, "1.0")
+    build_sdist(index.directory, project, "1.0")
+    found = open_index().candidates(project, Version("1.0"))
+    assert len(found.candidates) == 2
+    assert {request.method for request in index.requests} == {"GET"}
 
 
 def test_a_page_that_is_not_there_offers_nothing(open_index: Open):
-    found = open_index().candidates(ALPHA)
+    found = open_index().candidates(ALPHA, Version("1.0"))
     assert found.candidates == ()
     assert found.failures == ()
 
 
-def test_bytes_come_in_pieces_and_from_urls_too(index: Index, open_index: Open):
+def test_a_page_that_something_else_answered_once_is_asked_for_again(index: Index, open_index: Open):
+    build_wheel(index.directory, "alpha", "1.0")
+    page = Fault(status=200, body=b"{}", content_type="application/vnd.pypi.simple.v1+json")
+    index.fault = lambda request: page if request.attempt == 1 else None
+    found = open_index().candidates(ALPHA, Version("1.0"))
+    assert len(found.candidates) == 1
+    assert found.failures == ()
+
+
+def test_files_that_are_none_are_left_out_of_a_page(index: Index, open_index: Open):
+    body = b'{"files": [{"filename": "alpha-1.0.tar.gz"}, {"filename": "alpha-1.0-py3-none-any.whl", "url": "../../files/alpha-1.0-py3-none-any.whl"}]}'
+    index.fault = lambda request: Fault(status=200, body=body, content_type="application/vnd.pypi.simple.v1+json")
+    found = open_index().candidates(ALPHA, Version("1.0"))
+    assert filenames(found.candidates) == ["alpha-1.0-py3-none-any.whl"]
+
+
+def test_a_file_behind_a_url_is_the_same_as_one_on_a_page(index: Index, open_index: Open):
     wheel = build_wheel(index.directory, "alpha", "1.0", size=300_000)
     source = open_index()
-    [listed] = source.candidates(ALPHA).candidates
-    direct = source.at(f"http://{index.host}/files/{wheel.name}#sha256={sha256(wheel)}")
+    [listed] = source.candidates(ALPHA, Version("1.0")).candidates
+    url = f"http://{index.host}/files/{wheel.name}#sha256={sha256(wheel)}"
+    direct = source.at(url)
     assert (direct.filename, direct.digests) == (listed.filename, listed.digests)
-    for candidate in (listed, direct):
-        pieces = list(source.read(candidate))
-        assert b"".join(pieces) == wheel.read_bytes()
-        assert len(pieces) > 3
+    assert fetched(source, url, sha256(wheel)) == wheel.read_bytes()
 
 
 def test_a_digest_that_is_none_is_not_believed(open_index: Open):
@@ -213,79 +246,90 @@ def test_a_digest_that_is_none_is_not_believed(open_index: Open):
 
 
 def test_a_candidate_of_another_source_is_refused(open_index: Open):
-    other = Candidate(filename="a", digests=(), requires_python=None, origin="", handle="elsewhere")
+    other = Candidate(filename="a", digests=(), requires_python=None, size=None, origin="", handle="elsewhere")
     with pytest.raises(TypeError):
-        list(open_index().read(other))
+        list(open_index().read(other, lambda: False))
 
 
 def test_a_file_that_is_gone_is_no_reason_to_try_again(index: Index, open_index: Open):
     source = open_index()
     with pytest.raises(FetchError, match=r"/files/alpha-1.0-py3-none-any.whl\?\*{4} is not there") as caught:
-        list(source.read(source.at(f"http://{index.host}/files/alpha-1.0-py3-none-any.whl?sig=secret")))
+        fetched(source, f"http://{index.host}/files/alpha-1.0-py3-none-any.whl?sig=secret", "")
     assert not caught.value.transient
     assert "secret" not in caught.value.reason
+    assert len(index.requests) == 1
 
 
 def test_find_links_may_be_a_folder_a_page_in_it_or_one_on_a_server(index: Index, open_index: Open, tmp_path: Path):
     folder = tmp_path / "folder"
     build_wheel(folder, "alpha", "1.0")
-    below = build_wheel(tmp_path / "below", "alpha", "2.0")
+    below = build_wheel(tmp_path / "below", "alpha", "1.0", build="2")
     (folder / "links.html").write_text(f'<a href="{below.as_uri()}">{below.name}</a>', encoding="utf-8")
-    build_wheel(index.directory, "alpha", "3.0")
+    build_wheel(index.directory, "alpha", "1.0", build="3")
     source = open_index(
         Scope(find_links=(str(folder),), no_index=True),
         Scope(find_links=(f"{index.url}alpha/", str(tmp_path / "not there")), no_index=True),
     )
-    found = source.candidates(ALPHA)
+    found = source.candidates(ALPHA, Version("1.0"))
     assert {name for name in filenames(found.candidates) if name.endswith(".whl")} == {
-        f"alpha-{version}-py3-none-any.whl" for version in ("1.0", "2.0", "3.0")
+        f"alpha-1.0{build}-py3-none-any.whl" for build in ("", "-2", "-3")
     }
-    assert source.index_urls == ()
-    local = [candidate for candidate in found.candidates if candidate.filename == below.name]
-    assert b"".join(source.read(local[0])) == below.read_bytes()
+    assert found.failures == ()
+    assert fetched(source, below.as_uri(), sha256(below)) == below.read_bytes()
+
+
+def test_a_local_file_that_is_gone_is_an_error(open_index: Open, tmp_path: Path):
+    with pytest.raises(FetchError, match="No such file"):
+        fetched(open_index(), (tmp_path / "alpha-1.0-py3-none-any.whl").as_uri(), "")
 
 
 def test_an_index_may_be_a_folder(open_index: Open, tmp_path: Path):
     wheel = build_wheel(tmp_path / "simple" / "alpha", "alpha", "1.0")
     (tmp_path / "simple" / "alpha" / "index.html").write_text(f'<a href="{wheel.name}">x</a>', encoding="utf-8")
     source = open_index(PIP_INDEX_URL=(tmp_path / "simple").as_uri())
-    assert filenames(source.candidates(ALPHA).candidates) == [wheel.name]
-    assert source.candidates(canonicalize_name("beta")).candidates == ()
+    assert filenames(source.candidates(ALPHA, Version("1.0")).candidates) == [wheel.name]
+    assert source.candidates(canonicalize_name("beta"), Version("1.0")).candidates == ()
 
 
-def test_the_indexes_of_all_layers_are_asked_each_once(index: Index, open_index: Open):
-    other = "http://127.0.0.1:9/simple/"
-    source = open_index(
-        Scope(), Scope(extra_index_urls=(other,)), Scope(), Scope(index_url=other), Scope(no_index=True)
-    )
-    assert source.index_urls == (index.url, other)
+def test_the_indexes_of_all_layers_are_asked_each_once(index: Index, open_index: Open, tmp_path: Path):
+    (tmp_path / "second").mkdir()
+    with Index(tmp_path / "second") as second:
+        scopes = (Scope(), Scope(extra_index_urls=(second.url,)), Scope(), Scope(index_url=second.url))
+        open_index(*scopes, Scope(no_index=True)).candidates(ALPHA, Version("1.0"))
+        # One layer asks both, another the second alone: its page comes once a search.
+        assert len(index.requests) == 2
+        assert {request.path for request in (*index.requests, *second.requests)} == {"/simple/alpha/"}
+
+
+def test_a_project_that_is_bound_to_an_index_is_had_from_no_other(index: Index, open_index: Open, tmp_path: Path):
+    build_wheel(index.directory, "alpha", "1.0", build="9")
+    build_wheel(index.directory, "beta", "1.0")
+    ours = build_wheel(tmp_path / "second", "alpha", "1.0")
+    with Index(tmp_path / "second") as second:
+        source = open_index(Scope(extra_index_urls=(index.url,)), bindings=(("al*", second.url), ("*", index.url)))
+        assert filenames(source.candidates(ALPHA, Version("1.0")).candidates) == [ours.name]
+        assert not index.requests
+        assert len(source.candidates(canonicalize_name("beta"), Version("1.0")).candidates) == 1
+        assert [request.path for request in second.requests] == ["/simple/alpha/"]
 
 
 def test_what_could_not_be_asked_is_listed_beside_what_could(index: Index, open_index: Open):
     build_wheel(index.directory, "alpha", "1.0")
-    found = open_index(Scope(extra_index_urls=("http://127.0.0.1:9/simple/",))).candidates(ALPHA)
+    source = open_index(Scope(extra_index_urls=("http://127.0.0.1:9/simple/",)), policy=Policy(first_patience=0.1))
+    found = source.candidates(ALPHA, Version("1.0"))
     assert filenames(found.candidates) == ["alpha-1.0-py3-none-any.whl"]
     assert len(found.failures) == 1
     assert "http://127.0.0.1:9/simple/alpha/: " in found.failures[0]
     assert "[" not in found.failures[0].replace("[Errno", ""), "pip's colours are not shown as text"
 
 
-def test_a_host_that_has_answered_once_may_fail_later_without_being_given_up(index: Index, open_index: Open):
+def test_an_index_that_refuses_does_not_keep_another_from_serving(index: Index, open_index: Open, tmp_path: Path):
     build_wheel(index.directory, "alpha", "1.0")
-    source = open_index()
-    assert source.candidates(ALPHA).candidates
-    index.fault = lambda request: Fault(reset=True)
-    assert source.candidates(ALPHA).failures
-    index.fault = None
-    assert source.candidates(ALPHA).candidates
-
-
-def test_a_busy_host_is_asked_again(index: Index, open_index: Open):
-    build_wheel(index.directory, "alpha", "1.0")
-    index.fault = lambda request: Fault.busy() if request.attempt == 1 else None
-    source = open_index()
-    assert "too many 503 error responses" in source.candidates(ALPHA).failures[0]
-    assert source.candidates(ALPHA).candidates
+    (tmp_path / "second").mkdir()
+    with Index(tmp_path / "second", auth=("me", "right")) as second:
+        found = open_index(Scope(extra_index_urls=(second.url,))).candidates(ALPHA, Version("1.0"))
+    assert len(found.candidates) == 1
+    assert "refuses the credentials" in found.failures[0]
 
 
 # Credentials
@@ -324,5 +368,5 @@ def test_nobody_is_asked_for_a_password(index: Index, open_index: Open, monkeypa
     monkeypatch.setattr("getpass.getpass", asked)
     index.auth = ("me", "right")
     with pytest.raises(FetchError, match="refuses the credentials") as caught:
-        open_index().candidates(ALPHA)
+        open_index().candidates(ALPHA, Version("1.0"))
     assert not caught.value.transient

@@ -42,6 +42,9 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Project:
     return sound(Project(tmp_path / "project", {**environ, "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}))
 
 
+SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
 def sound(project: Project) -> Project:
     house = project.root / "wheelhouse"
     alpha = build_wheel(house, "alpha", "1.0", requires=["beta", "not-locked"], entry_points={"alpha-says": "alpha:says"},
@@ -130,7 +133,7 @@ def test_what_a_killed_installer_left_half_done_is_done_again(ready: Project):
     (packages / "alpha-1.0.dist-info" / "INSTALLER").unlink()
     (packages / "alpha" / "__init__.py").unlink()
     (packages / "beta-1.0.dist-info" / "METADATA").write_text("Name: beta\n", encoding="utf-8")
-    assert installed(ready.root / ".venv").keys() == EXPECTED.keys()
+    assert installed(ready.root / ".venv", SERIES).keys() == EXPECTED.keys()
     result = ready.call("install")
     assert result.status == 0, result
     assert "2 changed" in result.stdout
@@ -250,9 +253,10 @@ def _is_no_venv(venv: Path) -> None:
     (venv / "precious").write_text("data", encoding="utf-8")
 
 
-def _has_no_python(venv: Path) -> None:
+def _has_lost_its_python(venv: Path) -> None:
     make_venv(venv)
-    shutil.rmtree(venv / "bin")
+    interpreter(venv).unlink()
+    interpreter(venv).symlink_to("nowhere")
 
 
 def _has_a_broken_python(venv: Path) -> None:
@@ -262,12 +266,20 @@ def _has_a_broken_python(venv: Path) -> None:
     interpreter(venv).chmod(0o755)
 
 
+@pytest.mark.parametrize("begun", ["pyvenv.cfg", None])
+def test_an_environment_that_was_never_finished_is_made(project: Project, begun: str | None):
+    project.write(f".venv/{begun}", "home = nowhere\n") if begun else (project.root / ".venv").mkdir()
+    result = project.call("install")
+    assert result.status == 0, result
+    assert versions(project.root / ".venv") == EXPECTED
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (_is_a_file, "is not a virtual environment"),
         (_is_no_venv, "is not a virtual environment"),
-        (_has_no_python, "does not answer"),
+        (_has_lost_its_python, "does not answer"),
         (_has_a_broken_python, "does not answer: broken"),
     ],
 )
@@ -295,11 +307,20 @@ def test_nothing_is_installed_without_a_wheelhouse(project: Project):
     result = refused(project)
     assert "wheel-missing" in result.stdout
     assert "hint: run `make wheelhouse`" in result.stdout
-    assert "nothing was installed; .venv is as it was" in result.stderr
+    assert result.stderr == "nothing was installed\n"
     assert not (project.root / ".venv").exists()
 
 
-def test_several_environments_need_a_word(project: Project):
+def test_of_several_environments_that_of_main_is_installed(project: Project):
+    project.write("requirements/dev.in", "gamma\n")
+    result = project.call("install")
+    assert result.status == 0, result
+    assert versions(project.root / ".venv") == {"alpha": "1.0", "beta": "1.0"}
+
+
+def test_several_environments_need_a_word_where_none_is_called_main(project: Project):
+    for suffix in ("in", "txt"):
+        (project.root / f"requirements/main.{suffix}").rename(project.root / f"requirements/other.{suffix}")
     project.write("requirements/dev.in", "gamma\n")
     result = project.call("install")
     assert result.status == 2
@@ -317,9 +338,18 @@ def test_what_cannot_be_read_in_an_environment_counts_as_not_there(tmp_path: Pat
     (folder / "INSTALLER").write_text("pip\n", encoding="utf-8")
     if metadata is not None:
         (folder / "METADATA").write_text(metadata, encoding="utf-8")
-    found = {str(name): version for name, version in installed(tmp_path).items()}
+    found = {str(name): version for name, version in installed(tmp_path, "3.11").items()}
     assert found.get("odd") is None
 
 
 def test_an_environment_that_is_not_there_holds_nothing(tmp_path: Path):
-    assert installed(tmp_path / "nowhere") == {}
+    assert installed(tmp_path / "nowhere", SERIES) == {}
+
+
+def test_what_another_python_left_behind_is_not_installed(tmp_path: Path):
+    folder = tmp_path / "lib" / "python3.9" / "site-packages" / "odd-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (folder / "INSTALLER").write_text("pip\n", encoding="utf-8")
+    (folder / "METADATA").write_text("Name: odd\nVersion: 1.0\n", encoding="utf-8")
+    assert installed(tmp_path, "3.10") == {}
+    assert set(installed(tmp_path, "3.9")) == {"odd"}

@@ -245,7 +245,7 @@ def test_a_base_that_moves_takes_what_builds_on_it_along(locked: Project):
     assert result.status == 0, result
     assert "base==2.0" in pins(locked)
     assert "base==2.0" in pins(locked, DEV)
-    assert result.stdout.count("  base  1.0 -> 2.0\n") == 2
+    assert result.stdout.count("  base  1.0 -> 2.0 ") == 2
     assert "lock-stale" in result.stderr, "-v says why"
 
 
@@ -445,7 +445,7 @@ def test_a_password_in_the_index_url_works_and_is_shown_nowhere(locked: Project,
     locked.write("requirements/main.in", "app\naddon\n")
     result = locked.call("lock", "-v")
     assert result.status == 0, result
-    assert f"asking http://****@{index.host}/simple/" in result.stderr
+    assert f"main: asked http://****@{index.host}/simple/\n" in result.stderr
     assert "cret" not in said(result) + locked.read(MAIN)
 
 

@@ -10,7 +10,7 @@ from packaging.version import Version
 from lockhouse.digest import Digest
 from lockhouse.plan import Need, match, needs, offers, why_none
 from lockhouse.requirements import Pin, RequirementLine, parse, pin_of
-from lockhouse.source import Candidate
+from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
@@ -58,6 +58,7 @@ def candidate(filename: str, *hashes: str, python: str | None = None) -> Candida
         filename=filename,
         digests=tuple(hashed(name) for name in hashes),
         requires_python=python,
+        size=None,
         origin="https://pkgs.example.com/simple/",
         handle=object(),
     )
@@ -251,6 +252,7 @@ def test_a_stated_hash_that_cannot_be_compared_leaves_it_to_the_bytes(algorithm:
         filename="a-1-py3-none-any.whl",
         digests=(hashed("y", algorithm),),
         requires_python=None,
+        size=None,
         origin="",
         handle=None,
     )
@@ -285,49 +287,57 @@ def test_only_what_fits_is_offered(filename: str, python: str | None, offered: b
 
 
 @pytest.mark.parametrize(
-    ("line", "there", "why"),
+    ("line", "there", "others", "why"),
     [
-        ("a==1.1", [], "no index has this project"),
-        ("a==1.1", [candidate("a-1.10-py3-none-any.whl")], "no index has version 1.1"),
-        ("a==1.1", [candidate("a-1.10.tar.gz")], "no index has version 1.1"),
-        ("a==1.1", [candidate("a-b-1.1.tar.gz")], "no index has version 1.1"),
-        ("a==1.1", [candidate("a-1.1.exe"), candidate("a.zip")], "no index has version 1.1"),
+        ("a==1.1", [], 0, "no index has this project"),
+        ("a==1.1", [], 3, "no index has version 1.1"),
+        ("a==1.1", [candidate("a-1.10-py3-none-any.whl")], 0, "no index has version 1.1"),
+        ("a==1.1", [candidate("a-1.10.tar.gz")], 0, "no index has version 1.1"),
+        ("a==1.1", [candidate("a-b-1.1.tar.gz")], 0, "no index has version 1.1"),
+        ("a==1.1", [candidate("a-1.1.exe"), candidate("a.zip")], 0, "no index has version 1.1"),
         (
             "a==1.1",
             [candidate("a-1.1.tar.gz"), candidate("a-1.10-py3-none-any.whl")],
+            0,
             "no wheel for cp311-linux_x86_64, only a source distribution, which this version cannot build",
         ),
         (
             "a==1.1",
             [candidate("a-1.1-cp311-cp311-win_amd64.whl"), candidate("a-1.1.zip")],
+            0,
             "no wheel for cp311-linux_x86_64 (there are 1 for other targets)",
         ),
         (
             "a==1.1",
             [candidate("a-1.1-py3-none-any.whl", "y"), candidate("a-1.1-cp311-cp311-win_amd64.whl", "x")],
+            0,
             "the lock has no hash of the wheels that fit cp311-linux_x86_64 (a-1.1-py3-none-any.whl)",
         ),
         (
             "a==1.1",
             [candidate("a-1.1-py3-none-any.whl", "x", python=">=3.99")],
+            0,
             "the wheels that fit cp311-linux_x86_64 require Python >=3.99, and the target has 3.11.0",
         ),
         (
             "a @ https://pkgs.example.com/b.whl",
             [candidate("b-1-py3-none-any.whl")],
+            0,
             "the URL names no wheel of this project",
         ),
         (
             "a @ https://pkgs.example.com/a-1.zip",
             [candidate("a-1.zip")],
+            0,
             "no wheel for cp311-linux_x86_64, only a source distribution, which this version cannot build",
         ),
     ],
 )
-def test_why_nothing_answers_is_said_in_words(line: str, there: list[Candidate], why: str):
+def test_why_nothing_answers_is_said_in_words(line: str, there: list[Candidate], others: int, why: str):
     asked = need(line, "x")
     assert offers(asked, there, TARGET) == []
-    assert why_none(asked, there, TARGET) == why
+    listing = Listing(candidates=tuple(there), others=others, failures=())
+    assert why_none(asked, listing, TARGET) == why
 
 
 def test_the_version_of_a_url_comes_from_its_file_name():

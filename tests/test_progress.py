@@ -1,8 +1,11 @@
 """Progress suits its stream: a bar on a terminal, a line now and then in a log, nothing when quiet."""
 
+import contextlib
 import io
 import os
 import pty
+
+import pytest
 
 from lockhouse import progress
 
@@ -13,20 +16,31 @@ def test_a_log_gets_a_line_now_and_then():
     lines = progress.Lines(stream, clock=lambda: now)
     with lines:
         lines.expect(3)
+        lines.began("a-1-py3-none-any.whl")
+        lines.began("b-1-py3-none-any.whl")
         lines.received(1_000_000)
         assert not stream.getvalue()
         now = 10.0
         lines.finished("a-1-py3-none-any.whl")
-        lines.received(500_000)
-        now = 20.5
-        lines.received(1)
+        lines.sized(1_000_000)
+        lines.sized(2_000_000)
+        lines.began("c-1-py3-none-any.whl")
+        lines.began("d-1-py3-none-any.whl")
+        lines.ended("d-1-py3-none-any.whl")
+        now = 20.0
+        lines.received(2_000_000)
+        now = 30.0
+        # More than was said, as after a transfer that began anew.
+        lines.received(3_000_000)
     assert stream.getvalue().splitlines() == [
-        "fetching: 1 of 3 files, 1.0 MB a-1-py3-none-any.whl",
-        "fetching: 1 of 3 files, 1.5 MB",
+        "fetching: 1 of 3 files, 1.0 MB, 100.0 kB/s, b-1-py3-none-any.whl",
+        "fetching: 1 of 3 files, 3.0 MB of 3.0 MB, 150.0 kB/s, b-1-py3-none-any.whl and 1 more",
+        "fetching: 1 of 3 files, 6.0 MB of 6.0 MB, 200.0 kB/s, b-1-py3-none-any.whl and 1 more",
     ]
 
 
-def test_a_terminal_gets_a_bar():
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_terminal_gets_a_bar(sized):
     controller, terminal = pty.openpty()
     os.set_blocking(controller, False)
     with os.fdopen(terminal, "w", encoding="utf-8") as stream:
@@ -35,13 +49,19 @@ def test_a_terminal_gets_a_bar():
         bar.received(1)  # before it is shown, it only counts
         with bar:
             bar.expect(2)
+            if sized:
+                bar.sized(4_000_000)
+            bar.began("a-1-py3-none-any.whl")
             bar.received(2_000_000)
             bar.finished("a-1-py3-none-any.whl")
         stream.flush()
-        shown = os.read(controller, 100_000).decode()
+        shown = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                shown += os.read(controller, 100_000)
     os.close(controller)
-    assert "1/2 files" in shown
-    assert "2.0 MB" in shown
+    assert b"1/2 files" in shown
+    assert (b"2.0 MB of 4.0 MB" in shown) is sized
 
 
 def test_quiet_is_silent_and_a_file_is_no_terminal():

@@ -97,6 +97,33 @@ def test_make_install_fills_a_wheelhouse_that_is_not_there_and_no_other(user):
     assert user.tree() == before
 
 
+def test_the_include_leaves_the_default_target_alone(user):
+    user.write("Makefile", blocks("make")[0] + "all:\n\t@echo theirs\n")
+    assert user.execute("make").stdout == "theirs\n"
+
+
+def test_an_environment_that_is_not_ours_is_never_wiped(user):
+    user.write("requirements/lockhouse.txt", "")
+    user.write("precious/file", "x")
+    user.write("Makefile", "LOCKHOUSE_TOOLS = precious\n" + blocks("make")[0])
+    refused = user.execute("make", "check")
+    assert refused.status != 0
+    assert "precious was not made by Lockhouse" in refused.stderr
+    assert user.read("precious/file") == "x"
+
+
+def test_a_first_fill_that_failed_is_carried_on_by_make_install(user, index):
+    user.write("requirements/main.in", "six\n")
+    user.write("Makefile", blocks("make")[0])
+    assert user.execute("make", "lock").status == 0
+    wheel = index.directory / "six-1.17.0-py3-none-any.whl"
+    hidden = wheel.rename(wheel.with_suffix(".hidden"))
+    assert user.execute("make", "install").status != 0
+    hidden.rename(wheel)
+    assert user.execute("make", "install").status == 0
+    assert set(installed(user.root / ".venv")) == {"six"}
+
+
 def test_the_two_commands_are_those_that_ci_runs():
     two = next(block for block in blocks("sh") if "make install" in block).split("\n")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

@@ -50,7 +50,7 @@ def test_tags_are_ranked_by_the_interpreters_order():
 
 
 def test_a_folder_that_is_no_environment_is_refused(tmp_path, environ):
-    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "precious").mkdir(parents=True)
     with pytest.raises(TargetError, match=r"is not a virtual environment") as caught:
         target.of_environment(tmp_path / ".venv", environ=environ)
     assert caught.value.hint
@@ -61,7 +61,9 @@ def test_an_interpreter_that_does_not_answer_is_refused(tmp_path, environ, spoil
     env = make_venv(tmp_path / ".venv")
     python = env / "bin" / "python"
     python.unlink()
-    if spoil == "silent":
+    if spoil == "gone":
+        python.symlink_to("nowhere")
+    elif spoil == "silent":
         python.write_text("#!/bin/sh\n", encoding="utf-8")
         python.chmod(0o755)
     elif spoil == "failing":

@@ -129,7 +129,8 @@ def test_metadata_that_disagrees_with_the_name_is_named(
         members[f"{INFO}/{member}"] = members[f"{INFO}/{member}"].replace(before, after)
 
     found = changed(demo, change)
-    assert (found.misnamed, found.broken) == ((said,), ())
+    assert (found.misnamed + found.mislabelled, found.broken) == ((said,), ())
+    assert bool(found.mislabelled) is (member == "WHEEL")
 
 
 def test_a_directory_of_another_project_is_misnamed(demo: Path):
@@ -216,7 +217,7 @@ def test_text_that_is_no_utf8_is_read_all_the_same(demo: Path):
         members[f"{INFO}/WHEEL"] = b"Tag: py3-none-\xff\n"
 
     found = changed(demo, change)
-    assert len(found.misnamed) == 2
+    assert len(found.misnamed) == len(found.mislabelled) == 1
     assert len(found.broken) == 1
 
 

@@ -20,6 +20,48 @@ def house(tmp_path: Path) -> Wheelhouse:
     return Wheelhouse(tmp_path / "wheel house")
 
 
+@pytest.mark.parametrize("name", [".lockhouse", ".lockhouse/tmp", ".lockhouse/lock"])
+def test_a_link_in_place_of_what_is_ours_leads_nowhere(house: Wheelhouse, tmp_path: Path, name: str):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "work.py").write_text("x", encoding="utf-8")
+    link = house.path / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "made" if name.endswith("lock") else precious)
+    if name == ".lockhouse":
+        assert [stray.filename for stray in house.inventory().strays] == [name]
+    with house.held(never), house.incoming() as (file, _):
+        file.write(b"x")
+    house.describe((), {})
+    assert [path.name for path in precious.iterdir()] == ["work.py"]
+    assert not (tmp_path / "made").exists()
+    assert not link.is_symlink()
+
+
+def test_what_lies_in_the_scratch_folder_goes_whatever_it_is(house: Wheelhouse):
+    (house.state / "tmp" / "folder").mkdir(parents=True)
+    (house.state / "tmp" / "folder" / "file").touch()
+    with house.held(never):
+        assert list((house.state / "tmp").iterdir()) == []
+
+
+def test_a_first_fill_is_needed_until_one_has_come_to_its_end(house: Wheelhouse):
+    assert house.needs_first_fill
+    house.path.mkdir()
+    (house.path / ".gitkeep").touch()
+    assert house.needs_first_fill
+    with house.held(never):
+        assert house.needs_first_fill
+    assert house.needs_first_fill
+    house.filled()
+    assert not house.needs_first_fill
+
+
+def test_wheels_that_somebody_put_there_need_no_first_fill(house: Wheelhouse):
+    build_wheel(house.path, "alpha", "1.0")
+    assert not house.needs_first_fill
+
+
 def never() -> None:
     raise AssertionError("nobody else has it")
 

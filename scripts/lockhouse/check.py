@@ -1,6 +1,6 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -14,7 +14,7 @@ from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
 from lockhouse.target import Target
-from lockhouse.wheelhouse import Inventory, Wheelhouse
+from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,17 +94,11 @@ def _wheels(
     match = plan.match(required, allowed, inventory, target)
     where = shown(house.path, project.config.root)
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
-    undecided = disputed | _undecided(project, allowed, target)
-    pinned = {need.name for need in allowed}
-    unlocked = _unlocked(project)
+    undecided = undecided_by(project, allowed, target)
     judged = Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
-        spare=tuple(
-            stored
-            for stored in match.spare
-            if stored.wheel.name not in undecided and (stored.wheel.name in pinned or not unlocked)
-        ),
+        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed and not undecided(stored)),
     )
     findings = list(wheel_findings(judged, inventory, target, where))
     contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
@@ -112,11 +106,18 @@ def _wheels(
     return match, findings
 
 
-def _undecided(project: Project, allowed: Sequence[Need], target: Target) -> set[NormalizedName]:
-    """Return the projects whose wheels cannot be called extra: how they are locked is a finding, or will be, by itself.
+def undecided_by(project: Project, allowed: Sequence[Need], target: Target) -> Callable[[StoredWheel], bool]:
+    """Return a test for wheels that cannot be called extra, and must not be removed.
 
-    That holds for the layers that are not named too: what is in their locks is not judged, but their wheels may be there.
+    How their projects are locked is a finding by itself, in whichever layer, or a lock is missing that may ask for them.
     """
+    contradictory = _contradictory(project, allowed, target)
+    pinned = {need.name for need in allowed}
+    complete = not _unlocked(project)
+    return lambda stored: stored.wheel.name in contradictory or not (complete or stored.wheel.name in pinned)
+
+
+def _contradictory(project: Project, allowed: Sequence[Need], target: Target) -> set[NormalizedName]:
     found = {need.name for need in allowed if not need.hashes}
     for layer in project.layers.values():
         found |= {line.name for line in layer.requirements if target.applies(line.marker)}

@@ -4,6 +4,7 @@ Results go to standard output, progress and messages to standard error.
 """
 
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -18,11 +19,13 @@ import click
 
 from lockhouse import __version__, config, fill, progress, project, report, target
 from lockhouse.check import check as run_check
-from lockhouse.check import required_and_allowed, shown
-from lockhouse.errors import LockhouseError, UsageError
+from lockhouse.check import required_and_allowed, shown, undecided_by
+from lockhouse.errors import LockhouseError
 from lockhouse.key import cache_key
 from lockhouse.project import LoadedLayer, Project
 from lockhouse.redact import redact
+from lockhouse.resolution import Compiler
+from lockhouse.rules.locks import unfetchable
 from lockhouse.source import Source
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Wheelhouse
@@ -73,7 +76,7 @@ class Session:
 
 def _root(cwd: Path) -> Path:
     for folder in (cwd, *cwd.parents):
-        if (folder / "pyproject.toml").is_file() or any((folder / "requirements").glob("*.in")):
+        if (folder / "pyproject.toml").is_file() or config.sources_in(folder):
             return folder
     return cwd
 
@@ -98,7 +101,7 @@ def _command(function: Callable[..., int | None]) -> Callable[..., int | None]:
 
 def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        context.ensure_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")))
+        context.ensure_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")).replace(" ", "\\ "))
         context.exit()
 
 
@@ -151,12 +154,10 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
             session.result("\n".join(map(report.finding_text, found)))
         return FAILED if stale else DONE
 
-    def connect() -> Mapping[str, str]:
+    def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
 
-        environ = index.pip_environment(session.environ)
-        session.message(f"asking {_asked(environ)}")
-        return environ
+        return index.compiler(current.config, session.environ)
 
     def starting(name: str, reasons: Sequence[Any]) -> None:
         session.message(f"locking {name}")
@@ -175,9 +176,12 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     count = 0
     for done in compiled:
         count += 1
+        for note in done.notes:
+            session.message(f"note: {note}")
+        session.message(f"{done.layer}: asked {', '.join(done.asked) or 'no index'}")
         session.result(f"{done.layer}: {report.count(len(done.moves), 'pin')} moved")
         if done.moves:
-            session.result(report.moves_text(done.moves))
+            session.result(report.moves_text(done.moves, origins=len(done.asked) > 1 or session.verbose))
     fresh = len(chosen) - count
     session.result(
         f"locked {report.count(count, 'layer')} {_in(began)}" + (f"; {fresh} fresh already" if fresh else "")
@@ -185,26 +189,19 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     return DONE
 
 
-def _asked(environ: Mapping[str, str]) -> str:
-    if environ.get("PIP_NO_INDEX"):
-        return "no index"
-    urls = [environ.get("PIP_INDEX_URL") or "PyPI", *environ.get("PIP_EXTRA_INDEX_URL", "").split()]
-    return ", ".join(redact(url) for url in urls)
-
-
 @cli.command()
 @_layers
-@click.option("--if-missing", is_flag=True, help="Do nothing where there is a wheelhouse already.")
+@click.option("--if-missing", is_flag=True, help="Do nothing where a wheelhouse is there that has once been whole.")
 @_command
 def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool) -> int:
     """Make the directory of wheels exactly what the locks say."""
     current = session.load()
     house = Wheelhouse(current.config.wheelhouse)
-    if if_missing and house.path.is_dir():
+    if if_missing and not house.needs_first_fill:
         return DONE
     chosen = current.named(layers)
-    _refuse_unlocked(chosen)
     where = session.target(current)
+    _refuse_unusable(session, chosen, where)
     required, allowed = required_and_allowed(current, chosen, where)
     began = time.monotonic()
     try:
@@ -213,6 +210,7 @@ def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool) -> i
             required=required,
             allowed=allowed,
             target=where,
+            undecided=undecided_by(current, allowed, where),
             connect=lambda: _connected(session, current, chosen),
             connections=current.config.connections,
             progress=progress.on(session.stderr, quiet=session.quiet),
@@ -223,8 +221,10 @@ def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool) -> i
             session.error(failure)
         raise
     place = shown(house.path, current.config.root)
+    for filename in outcome.removed:
+        session.message(f"removed: {report.plain(str(place / filename))}")
     for filename in outcome.strays:
-        session.message(f"left alone: {place / filename} (not a wheel, and `check` refuses it)")
+        session.message(f"left alone: {report.plain(str(place / filename))} (not a wheel, and `check` refuses it)")
     session.result(
         f"{place}: fetched {len(outcome.fetched)} ({progress.size(outcome.bytes)}), kept {outcome.kept}, "
         f"removed {len(outcome.removed)} {_in(began)}"
@@ -239,17 +239,23 @@ def _connected(session: Session, current: Project, layers: Sequence[LoadedLayer]
     environ = index.pip_environment(session.environ)
     with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch, process.own_environment(environ):
         scopes = [index.Scope.of(layer, current.config) for layer in layers]
-        source = index.PipIndex(scopes, connections=current.config.connections, scratch=Path(scratch))
+        bindings = index.Bindings(current.config.index_for)
+        source = index.PipIndex(scopes, bindings, connections=current.config.connections, scratch=Path(scratch))
         try:
             yield source
         finally:
             source.close()
 
 
-def _refuse_unlocked(layers: Sequence[LoadedLayer]) -> None:
-    missing = [layer for layer in layers if layer.lock is None]
+def _refuse_unusable(session: Session, layers: Sequence[LoadedLayer], where: Target) -> None:
+    """Stop where a lock is missing, or has lines that no wheel could be fetched for by hash."""
+    missing = [str(layer.layer.lock) for layer in layers if layer.lock is None]
     if missing:
-        raise UsageError(f"{missing[0].layer.lock} does not exist", hint="run `make lock`, and commit what it writes")
+        raise LockhouseError(f"{', '.join(missing)} does not exist", hint="run `make lock`, and commit what it writes")
+    unusable = [found for layer in layers if layer.lock for found in unfetchable(layer.lock, where)]
+    if unusable:
+        session.result("\n".join(map(report.finding_text, sorted(unusable))))
+        raise LockhouseError("what these locks ask for cannot be fetched by hash")
 
 
 @cli.command()
@@ -283,7 +289,7 @@ def install(session: Session, layers: tuple[str, ...]) -> int:
     place = shown(venv, current.config.root)
     if found.errors or found.match is None:
         session.result(report.report_text(found))
-        session.message(f"nothing was installed; {place} is as it was")
+        session.message("nothing was installed" + (f"; {place} is as it was" if venv.exists() else ""))
         return FAILED
     session.message(report.report_text(found))
     session.message(f"installing into {place}")
@@ -302,8 +308,8 @@ def key(session: Session, layers: tuple[str, ...]) -> int:
     """Print the name under which CI can cache the wheelhouse."""
     current = session.load()
     chosen = current.named(layers)
-    _refuse_unlocked(chosen)
     where = session.target(current)
+    _refuse_unusable(session, chosen, where)
     required, _ = required_and_allowed(current, chosen, where)
     session.result(cache_key(required, where))
     return DONE
@@ -343,10 +349,19 @@ def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: T
 
 def entry_point() -> None:
     """Run the command line of this process, and exit with its status."""
-    status = run(sys.argv[1:], cwd=Path.cwd(), environ=dict(os.environ), stdout=sys.stdout, stderr=sys.stderr)
+    # A closed stream is None; a name on disk may be what the stream's encoding cannot write.
+    stdout, stderr = (stream or open(os.devnull, "w", encoding="utf-8") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115, PTH123
+    for stream in (stdout, stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        sys.stdout.flush()
+        cwd = Path.cwd()
+    except FileNotFoundError:
+        sys.exit("error: the working directory does not exist any more")
+    status = run(sys.argv[1:], cwd=cwd, environ=dict(os.environ), stdout=stdout, stderr=stderr)
+    try:
+        stdout.flush()
     except BrokenPipeError:
         # Python flushes once more while it shuts down, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     sys.exit(status)

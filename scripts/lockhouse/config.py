@@ -7,10 +7,13 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
+from urllib.parse import urlsplit
 
 import tomli
+from packaging.utils import canonicalize_name
 
 from lockhouse.errors import ConfigError, Location, UsageError
+from lockhouse.redact import redact
 
 # How many files are fetched at once where the configuration does not say.
 CONNECTIONS = 16
@@ -18,11 +21,16 @@ CONNECTIONS = 16
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
+    "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
     "environments": (
         "layers joined by `-c` or `-r`",
         'sets of layers that are installed together: `{ default = ["main", "dev"] }`',
     ),
     "find-links": ("none", "folders or pages with wheels, named by the project itself"),
+    "index-for": (
+        "none",
+        'projects that are had from one index only: `{ "acme-*" = "https://pkgs.example.com/acme/simple/" }`',
+    ),
     "layers": (
         "each `requirements/*.in`",
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
@@ -55,6 +63,8 @@ class Config:
     venv: Path
     find_links: tuple[str, ...]
     connections: int
+    index_for: tuple[tuple[str, str], ...]
+    cooldown_days: int | None
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -98,7 +108,31 @@ def load(root: Path) -> Config:
         venv=root / reader.text(table, "venv", ".venv"),
         find_links=reader.texts(table, "find-links"),
         connections=reader.count(table, "connections", CONNECTIONS),
+        index_for=_index_for(reader, table),
+        cooldown_days=reader.count(table, "cooldown-days", 1) if "cooldown-days" in table else None,
     )
+
+
+def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    bindings = reader.table(table, "index-for")
+    pairs = []
+    for pattern in bindings:
+        url = reader.text(bindings, pattern, "")
+        if not url.startswith(("https://", "http://", "file://")):
+            raise reader.error(f"'index-for' should name the URL of an index for {pattern!r}, not {redact(url)!r}")
+        if "@" in urlsplit(url).netloc:
+            raise reader.error(
+                f"'index-for' holds a credential for {pattern!r}", hint="put it into ~/.netrc or into keyring"
+            )
+        pairs.append((canonicalize_name(pattern), url))
+    return tuple(pairs)
+
+
+def sources_in(root: Path) -> list[PurePosixPath]:
+    """Return the sources of the usual layout: `requirements/*.in`, less what editors and file systems leave beside them."""
+    found = (root / "requirements").glob("*.in")
+    names = sorted(path.name for path in found if path.is_file() and not path.name.startswith("."))
+    return [PurePosixPath("requirements", name) for name in names]
 
 
 def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[str, Layer]:
@@ -115,9 +149,9 @@ def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[
             sources = reader.texts(entry, "sources") if "sources" in entry else default
             layers[name] = Layer(name, lock, tuple(PurePosixPath(source) for source in sources))
     else:
-        found = sorted((root / "requirements").glob("*.in"))
-        paths = [PurePosixPath("requirements", path.name) for path in found]
+        paths = sources_in(root)
         layers = {path.stem: Layer(path.stem, path.with_suffix(".txt"), (path,)) for path in paths}
+    _refuse_overlaps(reader, layers)
     if not layers:
         raise ConfigError(
             "there is nothing to lock: no requirements/*.in, and no 'layers' in [tool.lockhouse]",
@@ -125,6 +159,21 @@ def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[
             hint="write what the project needs into requirements/main.in, then run `make lock`",
         )
     return layers
+
+
+def _refuse_overlaps(reader: "_Reader", layers: Mapping[str, Layer]) -> None:
+    owners: dict[PurePosixPath, str] = {}
+    for layer in layers.values():
+        if layer.lock in owners:
+            raise reader.error(f"the layers {owners[layer.lock]!r} and {layer.name!r} have the same lock {layer.lock}")
+        owners[layer.lock] = layer.name
+    for layer in layers.values():
+        for source in layer.sources:
+            if source in owners:
+                raise reader.error(
+                    f"{source} is a source of the layer {layer.name!r} and the lock of {owners[source]!r}",
+                    hint="to build on a lock, write `-c` or `-r` into a source",
+                )
 
 
 def _environments(
@@ -136,6 +185,8 @@ def _environments(
     entries = reader.table(table, "environments")
     for name in entries:
         members = reader.texts(entries, name)
+        if not members:
+            raise reader.error(f"'environments.{name}' has no layers")
         for member in members:
             if member not in layers:
                 hint = nearest(member, layers, "the layers are")
@@ -173,7 +224,7 @@ class _Reader:
 
     def text(self, table: Mapping[str, object], key: str, default: str) -> str:
         value = table.get(key, default)
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not value or "\0" in value:
             raise self.wrong(key, value, "a string")
         return value
 

@@ -85,7 +85,7 @@ class BusyError(LockhouseError):
 class FetchError(LockhouseError):
     """A source of bytes refused, could not be reached, or gave something else than what is locked.
 
-    `transient` says that another try may well succeed.
+    `transient` says that another try may well succeed; `status` is that of an HTTP answer, 0 where there was none.
     """
 
     def __init__(
@@ -95,6 +95,8 @@ class FetchError(LockhouseError):
         where: Location | None = None,
         hint: str | None = None,
         transient: bool = False,
+        status: int = 0,
     ) -> None:
         super().__init__(reason, where=where, hint=hint)
         self.transient = transient
+        self.status = status

@@ -49,7 +49,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -65,7 +65,8 @@ def write_if_different(path: Path, content: str) -> bool:
     return True
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the process's file mode creation mask."""
     mask = os.umask(0o022)
     os.umask(mask)
     return mask

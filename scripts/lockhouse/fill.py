@@ -6,30 +6,29 @@ what came, where anything is missing in the end.
 
 import contextlib
 import hashlib
+import heapq
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import TypeAlias
+from queue import SimpleQueue
+from typing import BinaryIO, TypeAlias
 
 from lockhouse import plan
 from lockhouse.digest import Digest
 from lockhouse.errors import FetchError, LockhouseError
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
-from lockhouse.source import Candidate, Source
+from lockhouse.source import Candidate, Listing, Source
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
-# How often one file is asked for when transfers break.
-_ATTEMPTS = 3
+# A wheel of so many bytes is begun as soon as it is known: the longest transfers decide when all is done.
+_BIG = 4_000_000
 # How many seconds an interruption waits for transfers to notice.
 _GRACE = 2.0
-# How many pins one error names.
-_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +56,7 @@ def fill(
     required: Sequence[Need],
     allowed: Sequence[Need],
     target: Target,
+    undecided: Callable[[StoredWheel], bool],
     connect: Callable[[], AbstractContextManager[Source]],
     connections: int,
     progress: Progress,
@@ -64,8 +64,8 @@ def fill(
 ) -> Outcome:
     """Fetch what is needed and not there, remove what nobody asks for, and write down what there is.
 
-    `connect` is called only if something must be fetched. Raises IncompleteError when wheels are missing in the end;
-    then nothing has been removed.
+    Wheels that `undecided` holds for are never removed. `connect` is called only if something must be fetched. Raises
+    IncompleteError when wheels are missing in the end; then nothing has been removed.
     """
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
     with house.held(waiting):
@@ -82,13 +82,14 @@ def fill(
         after = plan.match(required, allowed, inventory, target)
         failed = {need for need, _ in fetched.failures}
         failures = [*fetched.failures, *((need, _overwritten()) for need in after.unmet if need not in failed)]
-        spare = {stored.filename for stored in after.spare}
+        spare = {stored.filename for stored in after.spare if not undecided(stored)}
         house.describe((stored for stored in inventory.wheels if stored.filename not in spare), origins)
         if failures:
             raise IncompleteError(len(failures), _by_reason(failures))
         useless = {stray.filename for stray in inventory.strays if stray.removable}
         for filename in spare | useless:
             house.remove(filename)
+        house.filled()
     names = {arrival.stored.filename for arrival in fetched.arrivals}
     return Outcome(
         fetched=tuple(sorted(names)),
@@ -132,119 +133,185 @@ def _overwritten() -> FetchError:
 
 
 def _by_reason(failures: Sequence[_Failure]) -> list[_Failure]:
-    """Return one failure for each reason, naming the first pins that it keeps from being met."""
+    """Return one failure for each reason, naming every pin that it keeps from being met."""
     groups: dict[tuple[str, str | None], list[Need]] = {}
     for need, error in sorted(failures, key=lambda failure: failure[0].name):
         groups.setdefault((error.reason, error.hint), []).append(need)
     told: list[_Failure] = []
     for (reason, hint), needs in groups.items():
-        more = f" and {len(needs) - _NAMED} more" if len(needs) > _NAMED else ""
-        labels = ", ".join(need.label for need in needs[:_NAMED]) + more
+        labels = ", ".join(need.label for need in needs)
         told.append((needs[0], FetchError(f"{labels}: {reason}", where=needs[0].pins[0].location, hint=hint)))
     return told
 
 
-@dataclass(frozen=True, slots=True)
 class _Fetch:
-    house: Wheelhouse
-    source: Source
-    target: Target
-    progress: Progress
+    """Meets needs in parallel: pages first, but a big wheel as soon as it is known, then the rest, biggest first."""
+
+    def __init__(self, house: Wheelhouse, source: Source, target: Target, progress: Progress) -> None:
+        self._house = house
+        self._source = source
+        self._target = target
+        self._progress = progress
+        self._condition = threading.Condition()
+        self._unlisted: list[Need] = []
+        self._listing = 0
+        self._offered: list[tuple[int, int, _Offer]] = []
+        self._stop = threading.Event()
+        self._done: SimpleQueue[tuple[Need, _Arrival | BaseException]] = SimpleQueue()
 
     def all(self, needs: Sequence[Need], connections: int) -> _Fetched:
-        """Meet every need, in parallel, and return what came and what failed; an interruption leaves nothing running."""
-        todo: SimpleQueue[Need] = SimpleQueue()
-        done: SimpleQueue[tuple[Need, _Arrival | BaseException]] = SimpleQueue()
-        stop = threading.Event()
-        for need in needs:
-            todo.put(need)
-
-        def work() -> None:
-            with contextlib.suppress(Empty):
-                while not stop.is_set():
-                    need = todo.get_nowait()
-                    try:
-                        done.put((need, self._one(need, stop)))
-                    except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
-                        done.put((need, error))
-
+        """Meet every need, and return what came and what failed; an interruption leaves nothing running."""
+        self._unlisted = list(reversed(needs))
         # Daemons, because the interpreter waits for the threads of an executor, which may hang on a silent server.
-        threads = [threading.Thread(target=work, daemon=True) for _ in range(min(connections, len(needs)))]
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(connections, len(needs)))]
         for thread in threads:
             thread.start()
         try:
-            return self._gathered(done, len(needs))
+            return self._gathered(len(needs))
         except BaseException:
-            stop.set()
+            self._stop.set()
+            with self._condition:
+                self._condition.notify_all()
             deadline = time.monotonic() + _GRACE
             for thread in threads:
                 thread.join(max(0.0, deadline - time.monotonic()))
             raise
 
-    def _gathered(self, done: "SimpleQueue[tuple[Need, _Arrival | BaseException]]", count: int) -> _Fetched:
+    def _gathered(self, count: int) -> _Fetched:
         arrivals: list[_Arrival] = []
         failures: list[_Failure] = []
         for _ in range(count):
-            need, outcome = done.get()
+            need, outcome = self._done.get()
             if isinstance(outcome, _Arrival):
                 arrivals.append(outcome)
-                self.progress.finished(outcome.stored.filename)
+                self._progress.finished(outcome.stored.filename)
             elif isinstance(outcome, LockhouseError):
                 failures.append((need, outcome))
             else:
                 raise outcome
         return _Fetched(tuple(arrivals), tuple(failures))
 
-    def _one(self, need: Need, stop: threading.Event) -> _Arrival:
+    def _work(self) -> None:
+        while job := self._next():
+            need = job.need if isinstance(job, _Offer) else job
+            try:
+                if isinstance(job, _Offer):
+                    self._done.put((need, self._download(job)))
+                else:
+                    self._list(job)
+            except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+                self._done.put((need, error))
+
+    def _next(self) -> "Need | _Offer | None":
+        """Return what a free thread should do next; None when nothing is left that it could do."""
+        with self._condition:
+            while not self._stop.is_set():
+                if self._offered and (not self._unlisted or -self._offered[0][0] >= _BIG):
+                    return heapq.heappop(self._offered)[2]
+                if self._unlisted:
+                    self._listing += 1
+                    return self._unlisted.pop()
+                if not self._listing:
+                    return None
+                self._condition.wait()
+            return None
+
+    def _list(self, need: Need) -> None:
+        offer: _Offer | None = None
+        try:
+            offer = self._offer(need)
+            self._progress.sized(offer.wheels[0][1].size or 0)
+        finally:
+            # Both at once: a thread that sees nothing listed and nothing offered goes home.
+            with self._condition:
+                self._listing -= 1
+                if offer is not None:
+                    heapq.heappush(self._offered, (-(offer.wheels[0][1].size or 0), id(offer), offer))
+                self._condition.notify_all()
+
+    def _offer(self, need: Need) -> "_Offer":
         if not need.hashes:
             raise FetchError(
                 "the lock has no sha256 or stronger hash that all its layers share",
                 hint="run `make check`, then `make lock`",
             )
         if need.url is not None:
-            candidates: tuple[Candidate, ...] = (self.source.at(need.url),)
-            failures: tuple[str, ...] = ()
+            listing = Listing(candidates=(self._source.at(need.url),), others=0, failures=())
         else:
-            listing = self.source.candidates(need.name)
-            candidates, failures = listing.candidates, listing.failures
-        refused: list[FetchError] = []
-        for wheel, candidate in plan.offers(need, candidates, self.target):
-            arrival = self._download(need, wheel, candidate, refused, stop)
-            if arrival:
-                return arrival
-        if why := [error.reason for error in refused] or failures:
-            hints = [error.hint for error in refused if error.hint]
-            raise FetchError("; ".join(why), hint=hints[0] if hints else "run `make wheelhouse` again")
+            listing = self._source.candidates(need.name, need.version)
+        wheels = plan.offers(need, listing.candidates, self._target)
+        if wheels:
+            return _Offer(need, wheels)
+        if listing.failures:
+            raise FetchError("; ".join(listing.failures), hint="run `make wheelhouse` again")
         hint = f"if the lock is out of date, run `make upgrade P={need.name}`"
-        raise FetchError(plan.why_none(need, candidates, self.target), hint=hint)
+        raise FetchError(plan.why_none(need, listing, self._target), hint=hint)
 
-    def _download(
-        self, need: Need, wheel: WheelName, candidate: Candidate, refused: list[FetchError], stop: threading.Event
-    ) -> _Arrival | None:
-        for attempt in range(1, _ATTEMPTS + 1):
+    def _download(self, offer: "_Offer") -> _Arrival:
+        refused: list[FetchError] = []
+        for wheel, candidate in offer.wheels:
+            self._progress.began(candidate.filename)
             try:
-                return self._attempt(need, wheel, candidate, stop)
+                return self._fetch(offer.need, wheel, candidate)
             except FetchError as error:
-                if attempt == _ATTEMPTS or not error.transient or stop.is_set():
-                    refused.append(FetchError(f"{candidate.filename}: {error.reason}", hint=error.hint))
-                    break
-        return None
+                self._progress.ended(candidate.filename)
+                refused.append(FetchError(f"{candidate.filename}: {error.reason}", hint=error.hint))
+        hints = [error.hint for error in refused if error.hint]
+        raise FetchError(
+            "; ".join(error.reason for error in refused), hint=hints[0] if hints else "run `make wheelhouse` again"
+        )
 
-    def _attempt(self, need: Need, wheel: WheelName, candidate: Candidate, stop: threading.Event) -> _Arrival:
-        hashers = {name: hashlib.new(name) for name in {"sha256", *(digest.algorithm for digest in need.hashes)}}
-        count = 0
-        with self.house.incoming() as (file, put):
-            for chunk in self.source.read(candidate):
-                if stop.is_set():
-                    raise FetchError("interrupted")
-                file.write(chunk)
-                count += len(chunk)
-                self.progress.received(len(chunk))
-                for hasher in hashers.values():
-                    hasher.update(chunk)
-            digests = tuple(Digest(name, hasher.hexdigest()) for name, hasher in sorted(hashers.items()))
-            stored = StoredWheel(wheel=wheel, size=count, digests=digests)
+    def _fetch(self, need: Need, wheel: WheelName, candidate: Candidate) -> _Arrival:
+        with self._house.incoming() as (file, put):
+            received = _Received(file, need.hashes)
+            with contextlib.closing(self._source.read(candidate, received.is_whole)) as pieces:
+                for position, chunk in pieces:
+                    if self._stop.is_set():
+                        raise FetchError("interrupted")
+                    received.take(position, chunk)
+                    self._progress.received(len(chunk))
+            stored = StoredWheel(wheel=wheel, size=received.count, digests=received.digests())
             if not stored.is_any_of(need.hashes):
-                raise FetchError(f"what came is not what is locked ({count} bytes from {candidate.origin})")
+                raise FetchError(f"what came is not what is locked ({received.count} bytes from {candidate.origin})")
             put(wheel)
         return _Arrival(stored, candidate.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """The files that may answer a need, in the order in which to try them."""
+
+    need: Need
+    wheels: Sequence[tuple[WheelName, Candidate]]
+
+
+class _Received:
+    """What has come of one file so far, hashed while it is written."""
+
+    def __init__(self, file: BinaryIO, wanted: frozenset[Digest]) -> None:
+        self._file = file
+        self._wanted = wanted
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self.count = 0
+        self._hashers = {name: hashlib.new(name) for name in {"sha256", *(each.algorithm for each in self._wanted)}}
+
+    def take(self, position: int, chunk: bytes) -> None:
+        """Add a piece; one at position 0 makes void what came before."""
+        if position == 0 and self.count:
+            self._begin()
+        self._file.write(chunk)
+        self.count += len(chunk)
+        for hasher in self._hashers.values():
+            hasher.update(chunk)
+
+    def digests(self) -> tuple[Digest, ...]:
+        """Return the digests of what is there."""
+        return tuple(Digest(name, hasher.hexdigest()) for name, hasher in sorted(self._hashers.items()))
+
+    def is_whole(self) -> bool:
+        """Return whether it is one of the files that are wanted."""
+        return not self._wanted.isdisjoint(self.digests())

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 from lockhouse import process
 from lockhouse.errors import LockhouseError, ProcessError, TargetError
 from lockhouse.plan import Need
-from lockhouse.target import Target, interpreter_of
+from lockhouse.target import Target, interpreter_of, is_made
 from lockhouse.wheelhouse import StoredWheel, Wheelhouse
 
 
@@ -46,15 +47,15 @@ def install(
     installer refuses, LockhouseError where something is missing after it said it was done.
     """
     scrubbed = _scrubbed(environ)
-    if not venv.exists():
+    if not is_made(venv):
         _make(venv, target, scrubbed)
-    before = installed(venv)
+    before = installed(venv, target.series)
     wanted = {need.name: stored for need, stored in chosen}
     todo = [stored for name, stored in wanted.items() if before.get(name) != stored.wheel.version]
     if todo:
         with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
             _run_pip(todo, house, interpreter_of(venv), Path(scratch), scrubbed)
-        after = installed(venv)
+        after = installed(venv, target.series)
         missing = sorted(name for name, stored in wanted.items() if after.get(name) != stored.wheel.version)
         if missing:
             raise LockhouseError(f"the installer left out: {', '.join(missing)}", hint=f"remove {venv.name} and retry")
@@ -64,21 +65,27 @@ def install(
     )
 
 
-def installed(venv: Path) -> dict[NormalizedName, Version | None]:
-    """Return the projects in an environment and their versions, from their `.dist-info` (None: unreadable, or half)."""
-    folders = [*venv.glob("lib/python*/site-packages"), *venv.glob("Lib/site-packages")]
+def installed(venv: Path, series: str) -> dict[NormalizedName, Version | None]:
+    """Return the projects in an environment and their versions, from their `.dist-info` (None: unreadable, or half).
+
+    `series` is that of the environment's Python: what another one has left behind is not there for this one.
+    """
+    folders = [*venv.glob(f"lib/python{series}/site-packages"), *venv.glob(f"lib/python{series}t/site-packages")]
+    folders += venv.glob("Lib/site-packages")
     found: dict[NormalizedName, Version | None] = {}
     for distribution in metadata.distributions(path=[str(folder) for folder in folders]):
-        if distribution.read_text("METADATA") is None:
+        metadata_text = distribution.read_text("METADATA")
+        if metadata_text is None:
             continue
-        name = distribution.metadata["Name"]
+        fields = HeaderParser().parsestr(metadata_text)
+        name = fields.get("Name", "")
         try:
-            version = Version(distribution.version)
-        except (InvalidVersion, TypeError):
+            version = Version(fields.get("Version", ""))
+        except InvalidVersion:
             version = None
         # Installers write INSTALLER last but for RECORD: without it, one was killed halfway.
         whole = distribution.read_text("INSTALLER") is not None
-        found[canonicalize_name(name or "")] = version if whole else None
+        found[canonicalize_name(name)] = version if whole else None
     return found
 
 

@@ -13,7 +13,7 @@ from packaging.version import Version
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
 from lockhouse.requirements import Pin
-from lockhouse.source import Candidate
+from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
@@ -128,9 +128,10 @@ def wheel_of(candidate: Candidate) -> WheelName | None:
         return None
 
 
-def why_none(need: Need, candidates: Sequence[Candidate], target: Target) -> str:
+def why_none(need: Need, listing: Listing, target: Target) -> str:
     """Return, in words, why none of the offered files answers the need."""
-    if not candidates:
+    candidates = listing.candidates
+    if not candidates and not listing.others:
         return "no index has this project"
     wheels = [(wheel, each) for each in candidates if (wheel := wheel_of(each)) and need.is_for(wheel)]
     fitting = [(wheel, each) for wheel, each in wheels if target.rank(wheel.tags) is not None]

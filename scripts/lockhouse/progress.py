@@ -31,8 +31,17 @@ class Progress(Protocol):
     def expect(self, files: int) -> None:
         """Hear how many files will come."""
 
+    def sized(self, size: int) -> None:
+        """Hear that one of them is said to have so many bytes."""
+
+    def began(self, filename: str) -> None:
+        """Hear that a file is being fetched now."""
+
     def received(self, count: int) -> None:
         """Hear that so many more bytes have come."""
+
+    def ended(self, filename: str) -> None:
+        """Hear that a file has been given up."""
 
     def finished(self, filename: str) -> None:
         """Hear that a file is whole, verified and in place."""
@@ -41,10 +50,14 @@ class Progress(Protocol):
 class _Counter:
     """The numbers that every kind of progress shows."""
 
-    def __init__(self) -> None:
-        self.files = 0
-        self.total = 0
-        self.bytes = 0
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._started = clock()
+        self._files = 0
+        self._total = 0
+        self._bytes = 0
+        self._expected = 0
+        self._now: dict[str, None] = {}
         self._mutex = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -57,72 +70,102 @@ class _Counter:
 
     def expect(self, files: int) -> None:
         with self._mutex:
-            self.total += files
-            self.show("")
+            self._total += files
+            self.show()
+
+    def sized(self, size: int) -> None:
+        with self._mutex:
+            self._expected += size
+
+    def began(self, filename: str) -> None:
+        with self._mutex:
+            self._now[filename] = None
+            self.show()
 
     def received(self, count: int) -> None:
         with self._mutex:
-            self.bytes += count
-            self.show("")
+            self._bytes += count
+            self.show()
+
+    def ended(self, filename: str) -> None:
+        with self._mutex:
+            self._now.pop(filename, None)
 
     def finished(self, filename: str) -> None:
         with self._mutex:
-            self.files += 1
-            self.show(filename)
+            self._files += 1
+            self._now.pop(filename, None)
+            self.show()
 
-    def show(self, filename: str) -> None:
-        """Show the numbers as they are now; `filename` is the file that was just finished, if any."""
+    def show(self) -> None:
+        """Show the numbers as they are now."""
+
+    @property
+    def _amount(self) -> str:
+        # Where a transfer had to begin anew, more has come than is needed.
+        return (
+            f"{size(self._bytes)} of {size(max(self._bytes, self._expected))}" if self._expected else size(self._bytes)
+        )
+
+    @property
+    def _rate(self) -> str:
+        return f"{size(int(self._bytes / max(0.001, self._clock() - self._started)))}/s"
+
+    @property
+    def _current(self) -> str:
+        # The one that has been under way for the longest is the one to wait for.
+        first = next(iter(self._now), "")
+        return f"{first} and {len(self._now) - 1} more" if len(self._now) > 1 else first
 
 
 class Silent(_Counter):
     """Counts and shows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(time.monotonic)
 
 
 class Lines(_Counter):
     """Writes a line every ten seconds: a log keeps it, and a reader sees that work goes on."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        super().__init__(clock)
         self._stream = stream
-        self._clock = clock
         self._next = clock() + _INTERVAL
 
-    def show(self, filename: str) -> None:
+    def show(self) -> None:
         """Write the line if it is time for one."""
         now = self._clock()
         if now >= self._next:
             self._next = now + _INTERVAL
-            print(
-                f"fetching: {self.files} of {self.total} files, {size(self.bytes)} {filename}".rstrip(),
-                file=self._stream,
-                flush=True,
-            )
+            parts = (f"{self._files} of {self._total} files", self._amount, self._rate, self._current)
+            print(f"fetching: {', '.join(part for part in parts if part)}", file=self._stream, flush=True)
 
 
 class Bar(_Counter):
-    """A live bar with files and bytes, for terminals."""
+    """A live bar with files, bytes, rate and what is being fetched now, for terminals."""
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__()
+        super().__init__(time.monotonic)
         self._stream = stream
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
-        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
         from rich.console import Console  # noqa: PLC0415 - slow to import, and needed on a terminal only
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
         self._bar = Progress(
-            TextColumn("fetching"),
-            BarColumn(),
-            TextColumn("{task.fields[files]} files"),
-            TextColumn("{task.fields[got]}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[files]}"),
+            TextColumn("{task.fields[amount]}"),
+            TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[last]}", style="dim"),
+            TextColumn("{task.fields[now]}", style="dim"),
             console=Console(file=self._stream),
             transient=True,
         )
+        self._task = self._bar.add_task("", total=None, files="", amount="", rate="", now="")
         self._bar.start()
         return self
 
@@ -132,20 +175,19 @@ class Bar(_Counter):
         if self._bar:
             self._bar.stop()
 
-    def show(self, filename: str) -> None:
-        """Move the bar."""
-        if not self._bar:
+    def show(self) -> None:
+        """Move the bar: by bytes where their number is known, else by files."""
+        if self._bar is None or self._task is None:
             return
-        if self._task is None:
-            self._task = self._bar.add_task("", total=None, files="", got="", last="")
-        task = self._bar.tasks[self._task]
+        total, done = (self._expected, self._bytes) if self._expected else (self._total, self._files)
         self._bar.update(
             self._task,
-            total=self.total,
-            completed=self.files,
-            files=f"{self.files}/{self.total}",
-            got=f"{size(self.bytes)}, {size(int(self.bytes / (time.monotonic() - self._began + 0.001)))}/s",
-            last=filename or task.fields["last"],
+            total=max(total, done),
+            completed=done,
+            files=f"{self._files}/{self._total} files",
+            amount=self._amount,
+            rate=self._rate,
+            now=self._current,
         )
 
 

@@ -84,7 +84,7 @@ class Project:
     def environment(self, words: Sequence[str]) -> tuple[LoadedLayer, ...]:
         """Return the layers to install: those named, which must belong together, or the one environment there is.
 
-        Without a word that is the environment `default`, or the only one. Raises UsageError.
+        Without a word that is the environment `default`, or the only one, or that of the layer `main`. Raises UsageError.
         """
         if words:
             layers = self.named(words)
@@ -96,6 +96,8 @@ class Project:
             return layers
         names = list(self.environments)
         name = "default" if "default" in names else names[0] if len(names) == 1 else None
+        if name is None:
+            name = next((each for each, members in self.environments.items() if "main" in members), None)
         if name is None:
             raise UsageError(
                 f"there are several environments ({', '.join(names)}) and none is called `default`",

@@ -9,20 +9,31 @@ from lockhouse.errors import LockhouseError
 from lockhouse.lock import Move
 from lockhouse.rules import Finding
 
-_SHOWN = 12
+# A name on disk may hold anything, a terminal's commands and a CI log's among them.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
+
+
+def plain(text: str) -> str:
+    r"""Return the text with control characters written out.
+
+    >>> plain("a\nb")
+    'a\\x0ab'
+    """
+    return text.translate(_CONTROL)
 
 
 def finding_text(found: Finding) -> str:
     """Return a finding as `file:line: rule: message`, its facts on aligned lines below, then the hint."""
     colour = "red" if found.severity == "error" else "yellow"
     grave = "" if found.severity == "error" else " (warning)"
-    head = f"{click.style(str(found.where), bold=True)}: {click.style(found.rule, fg=colour)}{grave}: {found.message}"
-    return "\n".join([head, *_aligned(found.facts), *([f"  hint: {found.hint}"] if found.hint else [])])
+    where, rule = click.style(plain(str(found.where)), bold=True), click.style(found.rule, fg=colour)
+    lines = [f"{where}: {rule}{grave}: {plain(found.message)}", *_aligned(found.facts)]
+    return "\n".join([*lines, *([f"  hint: {plain(found.hint)}"] if found.hint else [])])
 
 
 def _aligned(facts: Sequence[tuple[str, str]]) -> Iterable[str]:
     width = max((len(word) for word, _ in facts), default=0)
-    return (f"  {word + ':':<{width + 1}} {value}" for word, value in facts)
+    return (f"  {word + ':':<{width + 1}} {plain(value)}" for word, value in facts)
 
 
 def report_text(report: Report) -> str:
@@ -46,12 +57,17 @@ def error_text(error: LockhouseError) -> str:
     return f"{head}\n  hint: {error.hint}" if error.hint else head
 
 
-def moves_text(moves: Sequence[Move]) -> str:
-    """Return what moved in a lock as aligned columns: name, before, after."""
+def moves_text(moves: Sequence[Move], *, origins: bool) -> str:
+    """Return what moved in a lock as aligned columns: name, before, after, and the index it came from if asked."""
     width = max((len(move.name) for move in moves), default=0)
     old = max((len(str(move.before or "-")) for move in moves), default=0)
+    new = max((len(str(move.after or "gone")) for move in moves), default=0)
     return "\n".join(
-        f"  {move.name:<{width}}  {move.before or '-'!s:<{old}} -> {move.after or 'gone'}" for move in moves
+        (
+            f"  {move.name:<{width}}  {move.before or '-'!s:<{old}} -> {move.after or 'gone'!s:<{new}}"
+            f"  {(origins and move.origin) or ''}"
+        ).rstrip()
+        for move in moves
     )
 
 
@@ -62,9 +78,3 @@ def count(number: int, noun: str) -> str:
     ('1 wheel', '2 wheels')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names in a row, the first dozen of them."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -12,23 +12,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import packaging
-from packaging.markers import Marker, default_environment
-from packaging.requirements import Requirement
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, sys_tags
 from packaging.version import Version
 
 from lockhouse import process
-from lockhouse.errors import ProcessError, TargetError
+from lockhouse.errors import ProcessError, RequirementsError, TargetError
 
 # Asked of another interpreter, which may hold no packages at all: ours lends it `packaging`.
 _QUESTION = """
 import json, sys
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])
 from packaging.markers import default_environment
 from packaging.tags import sys_tags
 tags = [[tag.interpreter, tag.abi, tag.platform] for tag in sys_tags()]
-print(json.dumps({"tags": tags, "markers": default_environment(), "venv": sys.prefix != sys.base_prefix}))
+print(json.dumps({"tags": tags, "markers": default_environment()}))
 """
 
 
@@ -73,11 +72,10 @@ class Target:
 
     def applies(self, marker: Marker | None) -> bool:
         """Return whether a requirement with this marker asks for anything on the target (no extra being active)."""
-        return marker is None or marker.evaluate({**self.markers, "extra": ""})
-
-    def wants(self, requirement: Requirement) -> bool:
-        """Return whether the requirement's own marker is true on the target."""
-        return self.applies(requirement.marker)
+        try:
+            return marker is None or marker.evaluate({**self.markers, "extra": ""})
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise RequirementsError(f"the marker {str(marker)!r} cannot be evaluated: {error}") from error
 
 
 @functools.cache
@@ -94,13 +92,22 @@ def interpreter_of(environment: Path) -> Path:
     return environment / "bin" / "python"
 
 
+def is_made(environment: Path) -> bool:
+    """Return whether there is an environment: a folder with nothing in it, or a venv that was never finished, is none."""
+    if not environment.is_dir():
+        return os.path.lexists(environment)
+    if (environment / "pyvenv.cfg").is_file():
+        return os.path.lexists(interpreter_of(environment)) or any(environment.glob("[Ll]ib/**/*.dist-info"))
+    return any(environment.iterdir())
+
+
 def of_environment(environment: Path, *, environ: Mapping[str, str]) -> Target:
     """Return the target of a virtual environment, or of the running Python where there is none yet.
 
     Raises TargetError where the environment is there but its interpreter does not answer.
     """
     interpreter = interpreter_of(environment)
-    if not environment.exists():
+    if not is_made(environment):
         return running()
     if not (environment / "pyvenv.cfg").is_file():
         raise TargetError(
@@ -119,7 +126,7 @@ def of_interpreter(interpreter: Path, *, environ: Mapping[str, str]) -> Target:
     lent = Path(packaging.__file__).parent.parent
     try:
         said = process.run(
-            [interpreter, "-I", "-c", _QUESTION, lent], cwd=Path.cwd(), environ=process.without(environ, "PYTHON")
+            [interpreter, "-I", "-S", "-c", _QUESTION, lent], cwd=Path.cwd(), environ=process.without(environ, "PYTHON")
         )
         answer = json.loads(said.stdout)
     except (ProcessError, ValueError) as error:

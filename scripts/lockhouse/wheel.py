@@ -6,6 +6,7 @@ Refuses archives that are no zip, members that leave the tree, and metadata that
 import csv
 import io
 import lzma
+import posixpath
 import struct
 import zipfile
 import zlib
@@ -66,12 +67,14 @@ class WheelName:
 class WheelContent:
     """What a look inside a wheel gave: its Requires-Python, and what is wrong with it.
 
-    `misnamed` lists where metadata and file name disagree, `broken` what makes the archive unsound.
+    `misnamed` lists where metadata and file name disagree, `broken` what makes the archive unsound, and `mislabelled`
+    where only the tags disagree, as they do in well-known releases: installers go by the file name.
     """
 
     requires_python: SpecifierSet
     misnamed: tuple[str, ...]
     broken: tuple[str, ...]
+    mislabelled: tuple[str, ...] = ()
 
 
 def read(path: Path, wheel: WheelName) -> WheelContent:
@@ -95,7 +98,7 @@ def _broken(*reasons: str) -> WheelContent:
 
 def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
     members = archive.infolist()
-    broken = list(_unsafe_members(members))
+    broken = list(_unsafe_members(archive, members))
     names = [member.filename for member in members]
     infos = sorted({top for name in names if (top := name.partition("/")[0]).endswith(".dist-info")})
     if len(infos) != 1:
@@ -111,14 +114,18 @@ def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
     misnamed = [*_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", ""), "METADATA")] or [
         *_disagreements(wheel, project, version, f"the directory {info}")
     ]
-    misnamed.extend(_tag_disagreements(wheel, tags))
     broken.extend(_record_faults(_text(archive, f"{info}/RECORD"), names, info))
     try:
         requires_python = SpecifierSet(metadata.get("Requires-Python", ""))
     except InvalidSpecifier:
         broken.append(f"Requires-Python is not a version specifier: {metadata['Requires-Python']!r}")
         requires_python = SpecifierSet()
-    return WheelContent(requires_python=requires_python, misnamed=tuple(misnamed), broken=tuple(broken))
+    return WheelContent(
+        requires_python=requires_python,
+        misnamed=tuple(misnamed),
+        broken=tuple(broken),
+        mislabelled=tuple(_tag_disagreements(wheel, tags)),
+    )
 
 
 def _text(archive: zipfile.ZipFile, name: str) -> str:
@@ -129,7 +136,7 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
     return data.decode("utf-8", errors="replace")
 
 
-def _unsafe_members(members: list[zipfile.ZipInfo]) -> Iterator[str]:
+def _unsafe_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> Iterator[str]:
     counts = Counter(member.filename for member in members)
     for name in sorted(name for name, count in counts.items() if count > 1):
         yield f"the member {name!r} is there {counts[name]} times"
@@ -139,7 +146,12 @@ def _unsafe_members(members: list[zipfile.ZipInfo]) -> Iterator[str]:
         if path.anchor or ".." in path.parts:
             yield f"the member {member.filename!r} leaves the tree"
         elif (member.external_attr >> 16) & 0o170000 == 0o120000:
-            yield f"the member {member.filename!r} is a symbolic link"
+            # Installers write the link's text as a file; whoever unpacks it with other tools must stay in the tree.
+            target = posixpath.normpath(
+                posixpath.join(posixpath.dirname(member.filename), _text(archive, member.filename))
+            )
+            if target.startswith(("/", "..")):
+                yield f"the member {member.filename!r} is a symbolic link out of the tree"
 
 
 def _disagreements(wheel: WheelName, name: str, version: str, where: str) -> Iterator[str]:

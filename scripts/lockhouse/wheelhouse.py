@@ -7,6 +7,7 @@ digests with the lock.
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class Wheelhouse:
         strays: list[Stray] = []
         with os.scandir(self.path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name in _OWN or entry.name in _HARMLESS:
+                if (entry.name in _OWN and not entry.is_symlink()) or entry.name in _HARMLESS:
                     continue
                 try:
                     found.append((_wheel_of(entry), Path(entry.path)))
@@ -114,7 +115,11 @@ class Wheelhouse:
 
         `waiting` is called once where another run has it.
         """
-        with files.exclusive(self.state / "lock", waiting):
+        _own_directory(self.state)
+        lock = self.state / "lock"
+        if lock.is_symlink():
+            lock.unlink()
+        with files.exclusive(lock, waiting):
             self._clear()
             try:
                 yield
@@ -135,12 +140,24 @@ class Wheelhouse:
 
                 def put(wheel: WheelName) -> None:
                     file.flush()
-                    scratch.chmod(0o644)
+                    scratch.chmod(0o666 & ~files.umask())
                     scratch.replace(self.path / wheel.filename)
 
                 yield file, put
         finally:
             scratch.unlink(missing_ok=True)
+
+    @property
+    def needs_first_fill(self) -> bool:
+        """Whether there is none yet: no directory, an empty one, or one whose first fill has never come to its end."""
+        if not self.path.is_dir() or not any(entry.name not in _HARMLESS for entry in self.path.iterdir()):
+            return True
+        return self.state.is_dir() and not (self.state / "filled").exists()
+
+    def filled(self) -> None:
+        """Note that every wheel has once been there."""
+        if not (self.state / "filled").exists():
+            (self.state / "filled").touch()
 
     def remove(self, filename: str) -> None:
         """Delete one file of the wheelhouse."""
@@ -170,18 +187,27 @@ class Wheelhouse:
                 for stored in ordered
             },
         }
-        self.state.mkdir(parents=True, exist_ok=True)
+        _own_directory(self.state)
         files.write_if_different(self.path / "SHA256SUMS", sums)
         files.write_if_different(self.state / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
     def _clear(self) -> None:
         for leftover in self._scratch().iterdir():
-            leftover.unlink(missing_ok=True)
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)
 
     def _scratch(self) -> Path:
-        scratch = self.state / "tmp"
-        scratch.mkdir(parents=True, exist_ok=True)
-        return scratch
+        return _own_directory(self.state / "tmp")
+
+
+def _own_directory(path: Path) -> Path:
+    """Make a directory of ours; a link in its place goes, for it would lead us to delete and write what is not ours."""
+    if path.is_symlink():
+        path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _wheel_of(entry: "os.DirEntry[str]") -> WheelName:

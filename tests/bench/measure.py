@@ -1,20 +1,31 @@
-"""Runs one command and says how long it took and how much memory it held at the most."""
+"""Runs commands and says how long they took, how much memory they held and how many bytes a server sent meanwhile."""
 
 import os
 import statistics
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds of wall time, and the peak resident memory in bytes of the process and its children, each alone."""
+    """Seconds of wall time, the peak resident memory of the process in bytes, and the bytes of files it was served."""
 
     seconds: float
     memory: int
+    served: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Something to measure: its name, what makes it ready each time, and the run itself."""
+
+    name: str
+    prepare: Callable[[], object]
+    measured: Callable[[], Run]
 
 
 def run(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str]) -> Run:
@@ -34,10 +45,20 @@ def run(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str]) ->
     return Run(seconds, usage.ru_maxrss * 1024)
 
 
-def median(rounds: int, prepare: Callable[[], object], measured: Callable[[], Run]) -> Run:
-    """Return the median time and the highest memory of several rounds, each after its own preparation."""
-    runs = []
+def alternating(rows: Iterable[Row], rounds: int) -> dict[str, Run]:
+    """Measure all rows in turn, several times over, so that a machine's moods meet them alike.
+
+    Returns the median time, the highest memory and the last count of bytes of each.
+    """
+    runs: dict[str, list[Run]] = {}
+    ordered = list(rows)
     for _ in range(rounds):
-        prepare()
-        runs.append(measured())
-    return Run(statistics.median(each.seconds for each in runs), max(each.memory for each in runs))
+        for row in ordered:
+            row.prepare()
+            done = row.measured()
+            runs.setdefault(row.name, []).append(done)
+            print(f"{done.seconds:8.2f} s {done.memory / 1e6:6.0f} MB  {row.name}", file=sys.stderr, flush=True)
+    return {
+        name: Run(statistics.median(r.seconds for r in each), max(r.memory for r in each), each[-1].served)
+        for name, each in runs.items()
+    }

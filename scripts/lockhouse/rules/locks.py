@@ -23,6 +23,12 @@ def lock_findings(lock: Lock, target: Target) -> Iterator[Finding]:
     yield from _pins(lock, target)
 
 
+def unfetchable(lock: Lock, target: Target) -> Iterator[Finding]:
+    """Report only the lines that no wheel can be fetched for by hash."""
+    rules = {"pin-loose", "pin-unlockable", "pin-unhashed", "pin-weak-hash"}
+    return (found for found in _pins(lock, target) if found.rule in rules)
+
+
 def _python(lock: Lock, target: Target) -> Iterator[Finding]:
     if lock.header.python and lock.header.python != target.series:
         yield finding(
@@ -30,7 +36,7 @@ def _python(lock: Lock, target: Target) -> Iterator[Finding]:
             Location(lock.path, 1),
             "the lock was compiled for another Python than the target's",
             facts=[("compiled", lock.header.python), ("target", target.series)],
-            hint="if the pins serve both, leave it; `make upgrade` compiles them for the target",
+            hint=f"if the pins serve both, leave it; else run Lockhouse with Python {target.series}, and `make upgrade`",
         )
 
 

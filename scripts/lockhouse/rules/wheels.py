@@ -99,6 +99,9 @@ def content_findings(
         other = f"lock another release: write `{name}!={version}` into a source, then run `make lock`"
         for reason in content.misnamed:
             yield finding("wheel-misnamed", where, reason, hint=other)
+        for reason in content.mislabelled:
+            told = "nothing to mend here: installers go by the file name, and its bytes are the locked ones"
+            yield finding("wheel-misnamed", where, reason, hint=told, severity="warning")
         for reason in content.broken:
             yield finding("wheel-broken", where, reason, hint=other)
         if not target.accepts_python(content.requires_python):
