@@ -19,11 +19,11 @@ include scripts/lockhouse/lockhouse.mk
 
 .PHONY: test
 test: install  ## Run the tests, with coverage; under four minutes
-	$(VENV)/python -m pytest --numprocesses 2 --cov --cov-report term $(T)
+	$(VENV)/python -m pytest --numprocesses 3 --cov --cov-report term $(T)
 
 .PHONY: test-all
 test-all: install azurite  ## Run every test, the slow campaigns included
-	$(VENV)/python -m pytest --numprocesses 2 --slow $(T)
+	$(VENV)/python -m pytest --numprocesses 3 --slow $(T)
 
 # The emulator of Azure Blob Storage that one test runs against; without npm, that test says that it is skipped.
 .PHONY: azurite

@@ -287,6 +287,7 @@ def test_an_error_page_is_never_hashed(project: Project, index: Index, fault: Fa
 
 @pytest.mark.parametrize("sized", [True, False], ids=["with its length", "without"])
 @pytest.mark.parametrize("spoilt", ["native-1.0.tar.gz", "native-1.0-cp312-cp312-win_amd64.whl"])
+@pytest.mark.slow
 def test_a_short_body_is_never_hashed(project: Project, index: Index, plain: bytes, spoilt: str, sized: bool):
     index.state_hashes, index.core_metadata = False, True
     always = False
@@ -306,6 +307,7 @@ def test_a_short_body_is_never_hashed(project: Project, index: Index, plain: byt
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
+@pytest.mark.slow
 def test_trouble_that_passes_is_waited_out(project: Project, index: Index, plain: bytes, status: int):
     index.state_hashes = False
     index.fault = lambda request: Fault(status=status) if request.attempt == 1 else None
@@ -368,6 +370,7 @@ def test_an_index_that_does_not_have_a_project_is_no_failure(project: Project, t
 @pytest.mark.parametrize(
     ("fault", "words"), [(Fault(status=403), "HTTP status 403"), (Fault.html(), "is a page without any file")]
 )
+@pytest.mark.slow
 def test_an_index_that_may_be_hiding_something_is_told(project: Project, tmp_path: Path, plain: bytes, fault, words):
     (tmp_path / "other").mkdir()
     with Index(tmp_path / "other", fault=lambda _: fault) as other:

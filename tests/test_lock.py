@@ -449,6 +449,7 @@ def test_a_password_in_the_index_url_works_and_is_shown_nowhere(locked: Project,
     assert "cret" not in said(result) + locked.read(MAIN)
 
 
+@pytest.mark.slow
 def test_signed_urls_behind_the_index_are_shown_nowhere(locked: Project, index: Index):
     index.redirect = True
     locked.write("requirements/main.in", "app\naddon\n")

@@ -212,6 +212,7 @@ def test_pypiserver_is_locked_and_fetched_from(project: Project, keyring: Keyrin
 
 
 @pytest.mark.parametrize("way", ways(by_netrc))
+@pytest.mark.slow
 def test_the_blob_store_never_sees_the_credentials(project: Project, keyring: Keyring, index: Index, way):
     project.environ["PIP_INDEX_URL"] = way(project, keyring, index.url, PASSWORD)
     for step in ("lock", "wheelhouse"):
@@ -270,6 +271,7 @@ def test_pypiserver_refuses_once(project: Project, server: PypiServer):
     assert result.stderr.count("refuses the credentials") == 1
 
 
+@pytest.mark.slow
 def test_keyring_is_told_which_of_its_backends_to_ask(project: Project, keyring: Keyring, index: Index):
     """A variable that is named as if it were Python's own."""
     keyring.as_backend()
@@ -287,6 +289,7 @@ def test_nobody_is_asked_without_a_terminal(project: Project, index: Index):
 
 
 @pytest.mark.parametrize("user", [None, USER], ids=["nobody", "a user"])
+@pytest.mark.slow
 def test_nobody_is_asked_at_a_terminal(project: Project, index: Index, user: str | None):
     project.environ["PIP_INDEX_URL"] = with_credentials(index.url, password=None) if user else index.url
     status, said = _at_a_terminal(project, "lock")
@@ -352,6 +355,7 @@ def test_one_index_of_several_wants_a_password(project: Project, index: Index, t
         assert {request.filename for request in other.downloads} == {"addon-1.0-py3-none-any.whl"}
 
 
+@pytest.mark.slow
 def test_the_sources_own_lines_say_where(project: Project, index: Index, tmp_path: Path, home: Path, shelf: Path):
     """An index, another one and a folder, named in the source; the machine's configuration names none that works."""
     project.environ["PIP_INDEX_URL"] = "http://127.0.0.1:9/simple/"
@@ -407,6 +411,7 @@ def test_an_authority_of_ones_own_is_trusted_and_no_cache_grows(
     assert not (home / ".cache").exists()
 
 
+@pytest.mark.slow
 def test_an_authority_that_nobody_knows_is_an_error(project: Project, secure: Index):
     result = project.run("lock")
     assert result.status == 1
@@ -497,6 +502,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 @pytest.mark.parametrize("variable", ["PIP_PROXY", "http_proxy"])
+@pytest.mark.slow
 def test_a_proxy_is_gone_through(project: Project, index: Index, proxy: Proxy, variable: str):
     project.environ["PIP_INDEX_URL"] = with_credentials(index.url)
     project.environ |= {variable: proxy.url, "no_proxy": "", "NO_PROXY": ""}
@@ -505,6 +511,7 @@ def test_a_proxy_is_gone_through(project: Project, index: Index, proxy: Proxy, v
     assert len(proxy.seen) == len(index.requests)
 
 
+@pytest.mark.slow
 def test_a_proxy_is_gone_through_to_https(project: Project, secure: Index, trusted: Path, proxy: Proxy):
     project.environ["PIP_PROXY"] = proxy.url
     connected(project)
@@ -538,6 +545,7 @@ def test_a_refusal_of_one_file_is_told(project: Project, index: Index):
     assert "403" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_source_that_wants_no_index_gets_none(project: Project, index: Index):
     project.environ["PIP_INDEX_URL"] = with_credentials(index.url)
     shutil.move(index.directory, project.root / "folder")

@@ -586,6 +586,7 @@ def inner(tmp_path: Path, environ: dict[str, str]) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_the_fences_fail_the_tests_that_run_into_them(inner: Project) -> None:
     env = {"PIP_FIND_LINKS": "/nowhere", "COLUMNS": "200"}
     done = inner.execute("sh", "-c", f"umask 022; {sys.executable} -m pytest -q -rfE -p no:cacheprovider", env=env)
