@@ -32,5 +32,6 @@ def draw(results: Mapping[str, Run], title: str, path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
     figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(path, format="svg", metadata=nothing)
