@@ -6,6 +6,7 @@ Masks user, password and query string of every URL; it changes nothing else, and
 import re
 
 _MASK = "****"
+_QUERY = re.compile(r"\?(?!\*)[^\s'\")]+")
 _URL = re.compile(
     r"""(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<authority>[^/?#\s]*?)(?P<rest>(?:[/?#]\S*?)?)(?P<end>['",;)>]*)(?=\s|$)"""
 )
@@ -20,6 +21,15 @@ def redact(text: str) -> str:
     'git+ssh://****@code.example.com/app@v1.0'
     """
     return _URL.sub(_mask, text)
+
+
+def redact_error(text: str) -> str:
+    """Mask what `redact` masks, and queries of URLs that an error shows without their host.
+
+    >>> redact_error("Max retries exceeded with url: /a.whl?sig=abc")
+    'Max retries exceeded with url: /a.whl?****'
+    """
+    return _QUERY.sub(f"?{_MASK}", redact(text))
 
 
 def _mask(url: re.Match[str]) -> str:

@@ -16,10 +16,9 @@ from lockhouse import files, process
 from lockhouse.config import Config
 from lockhouse.errors import LockhouseError, ProcessError
 from lockhouse.project import LoadedLayer
-from lockhouse.redact import redact
+from lockhouse.redact import redact_error
 
 _RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*: ([^<].*)")
-_QUERY = re.compile(r"\?(?!\*)[^\s'\")]+")
 _WEAK = re.compile(rb"(?:\\\r?\n|[ \t])+--hash[= ](?:md5|sha1|sha224):[0-9A-Fa-f]+")
 _OURS = "lockhouse: "
 _NOTE = "lockhouse-note: "
@@ -123,9 +122,4 @@ def _said(stderr: str) -> str:
         # Of a traceback, the last line that says more than the error's name.
         raised = [match[1] for match in map(_RAISED.match, lines) if match]
         told = raised[-1:] or [line for line in lines if line.strip()]
-    return "\n".join(f"  {line}" for line in list(dict.fromkeys(map(_masked, told)))[-_SAID_AT_MOST:])
-
-
-def _masked(text: str) -> str:
-    # urllib3 shows the path of a URL without its host, and the query with it.
-    return _QUERY.sub("?****", redact(text))
+    return "\n".join(f"  {line}" for line in list(dict.fromkeys(map(redact_error, told)))[-_SAID_AT_MOST:])

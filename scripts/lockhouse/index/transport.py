@@ -23,7 +23,7 @@ from pip._vendor.urllib3.exceptions import HTTPError
 
 from lockhouse.errors import FetchError
 from lockhouse.index.hosts import STANDARD, Attempt, Host, Policy, attempts
-from lockhouse.redact import redact
+from lockhouse.redact import redact, redact_error
 
 _CHUNK = 1 << 18
 # Seconds after which what has come is handed on, though it is less than a chunk.
@@ -35,8 +35,6 @@ _SMALL = 1 << 14
 # How often a whole transfer may bring the same wrong thing; and one of which nobody knows whether it was whole.
 _ALIKE = 2
 _ALIKE_UNSURE = 4
-# Some errors show the path of a URL without its host, and the query with it.
-_QUERY = re.compile(r"\?(?!\*)[^\s'\")]+")
 # pip writes its diagnostic errors for a terminal.
 _MARKUP = re.compile(r"\[/?[a-z ]*\]")
 _TROUBLE = (PipError, RequestException, HTTPError, OSError)
@@ -314,7 +312,7 @@ def reason(error: BaseException) -> str:
     """Return in one line what went wrong, without secrets; pip's diagnostic errors keep the cause apart."""
     said = [str(part) for part in (getattr(error, "message", None), getattr(error, "context", None)) if part]
     text = _MARKUP.sub("", " - ".join(said)) or str(error) or type(error).__name__
-    return _QUERY.sub("?****", redact(" ".join(text.split())))
+    return redact_error(" ".join(text.split()))
 
 
 def _netloc(url: str) -> str:
