@@ -21,6 +21,7 @@ RANKS = (
         "index.command",
         "index.session",
         "index.hosts",
+        "index.wire",
         "index.transport",
         "index.pages",
         "index.source",

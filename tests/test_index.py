@@ -27,7 +27,7 @@ ALPHA = canonicalize_name("alpha")
 
 @pytest.fixture
 def open_index(index: Index, environ: dict[str, str], tmp_path: Path) -> Iterator[Open]:
-    with opener(index, environ, tmp_path / "scratch") as opened:
+    with opener(index, environ) as opened:
         yield opened
 
 

@@ -30,7 +30,7 @@ BRIEF = Policy(patience=0.6, first_patience=0.3, tries=5, backoff=0.05, pause=1.
 
 @pytest.fixture
 def open_index(index: Index, environ: dict[str, str], tmp_path: Path) -> Iterator[Open]:
-    with opener(index, environ, tmp_path / "scratch") as opened:
+    with opener(index, environ) as opened:
         yield opened
 
 

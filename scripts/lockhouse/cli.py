@@ -7,7 +7,6 @@ import contextlib
 import io
 import os
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -237,10 +236,10 @@ def _connected(session: Session, current: Project, layers: Sequence[LoadedLayer]
     from lockhouse import index, process  # noqa: PLC0415 - imports pip, which takes longer than a whole check
 
     environ = index.pip_environment(session.environ)
-    with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch, process.own_environment(environ):
+    with process.own_environment(environ):
         scopes = [index.Scope.of(layer, current.config) for layer in layers]
         bindings = index.Bindings(current.config.index_for)
-        source = index.PipIndex(scopes, bindings, connections=current.config.connections, scratch=Path(scratch))
+        source = index.PipIndex(scopes, bindings, connections=current.config.connections)
         try:
             yield source
         finally:

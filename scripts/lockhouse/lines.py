@@ -27,6 +27,9 @@ _BYTE_ORDER_MARKS = (
 )
 _DECLARED = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _COMMENT = re.compile(r"(?:^|\s)#")
+_QUOTING = re.compile(r"""["'\\]""")
+# What shlex takes for blanks, and no other white space, parts words.
+_WORD = re.compile(r"[^ \t\r\n]+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 # What pip takes in a requirements file, the long form that we call an option by first. Abbreviations are resolved
@@ -167,9 +170,12 @@ def split(text: str) -> tuple[str, tuple[Given, ...]]:
     # A blank and a dash end the requirement; what comes before may hold quotes of a marker that are not the shell's.
     before, dash, after = f" {text}".partition(" -")
     try:
-        words = shlex.split(f"{dash[1:]}{after}")
+        words = _words(f"{dash[1:]}{after}")
     except ValueError as error:
         raise UnreadableError(f"the options cannot be split into words: {error}", "close the quote") from error
+    if all(word.startswith("--hash=") for word in words):
+        # Nearly every line of a lock: nothing in it that takes a parser.
+        return before[1:], tuple(("--hash", word.removeprefix("--hash=")) for word in words)
     values = optparse.Values({"given": []})
     _, left_over = _parser().parse_args(words, values)
     if left_over:
@@ -178,6 +184,11 @@ def split(text: str) -> tuple[str, tuple[Given, ...]]:
             "put a requirement and its marker before its options, and quote a value with blanks",
         )
     return before[1:], tuple(values.given)
+
+
+def _words(text: str) -> list[str]:
+    # shlex reads letter by letter, which a lock of hundreds of hashes a pin makes felt.
+    return shlex.split(text) if _QUOTING.search(text) else _WORD.findall(text)
 
 
 class _Parser(optparse.OptionParser):

@@ -2,12 +2,14 @@
 
 import functools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from bench import material as stuff
 from bench.bench import HERE, LOCKHOUSE, PIP, PYTHON, Address, Bench, command, emptied
 from bench.measure import Row, Run, alternating
+from lockhouse.config import CONNECTIONS
 from support.venvs import make_venv
 from support.wheels import build_wheel, sha256
 
@@ -21,6 +23,25 @@ def measured(bench: Bench, material: stuff.Material, rounds: int) -> dict[str, R
         results = alternating(_rows(bench, material, project, address), rounds)
     with bench.serving(material.wheels, "--stable") as address:
         return results | alternating(_control(bench, project, address), rounds)
+
+
+def connections(bench: Bench, material: stuff.Material, rounds: int) -> dict[str, Run]:
+    """Measure a cold fetch with several settings of `connections`, of which the default is one."""
+    projects = {
+        number: replace(bench, connections=number).project(lock=material.lock)
+        for number in sorted({4, 8, 16, CONNECTIONS, 32, 48})
+    }
+    with bench.serving(material.wheels) as address:
+        environ = bench.environ(address, bench.folder())
+        rows = [
+            Row(
+                f"lockhouse, cold, {number} connections",
+                lambda project=project: shutil.rmtree(project / "wheelhouse", ignore_errors=True),  # type: ignore[misc]
+                lambda project=project: command([*LOCKHOUSE, "wheelhouse"], project, environ),  # type: ignore[misc]
+            )
+            for number, project in projects.items()
+        ]
+        return alternating(rows, rounds)
 
 
 def memory(bench: Bench, size: int) -> dict[str, Run]:
@@ -41,8 +62,8 @@ def _rows(bench: Bench, material: stuff.Material, project: Path, address: Addres
     ours = functools.partial(command, cwd=project, environ=environ)
     theirs = functools.partial(command, cwd=out, environ=environ)
     wanted = stuff.write_wanted(material, bench.scratch / "wanted.json")
-    connections = ["--connections", str(bench.connections)] if bench.connections else []
-    floor: Command = [PYTHON, HERE / "floor.py", address.url, address.ca, wanted, out, *connections]
+    connections = str(bench.connections or CONNECTIONS)
+    floor: Command = [PYTHON, HERE / "floor.py", address.url, address.ca, wanted, out, "--connections", connections]
     download: Command = [*PIP, "download", "--no-deps", "--require-hashes", "-r", lock, "-d", out]
     wheel: Command = [*PIP, "wheel", "--no-deps", "--require-hashes", "--find-links", house, "-w", out, "-r", lock]
     uv: Command = [

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.05, help="seconds before each answer of the index")
     parser.add_argument("--connections", type=int, help="instead of the default")
     parser.add_argument("--full", action="store_true", help="how cost grows for 10, 100 and 1,000 pins, too")
-    parser.add_argument("--only", choices=["fetch", "lock", "memory", "growth"], help="one part")
+    parser.add_argument("--only", choices=["fetch", "lock", "memory", "connections", "growth"], help="one part")
     parser.add_argument("--chart", type=Path, help="write the chart of the README here")
     options = parser.parse_args()
     results: dict[str, Run] = {}
@@ -78,6 +78,9 @@ def main() -> None:
             results |= locking.measured(bench, options.rounds)
         if options.only in {None, "memory"}:
             results |= fetching.memory(bench, 800_000_000)
+        if options.only == "connections":
+            material = stuff.gathered(ROOT / ".lockhouse" / "bench")
+            results |= fetching.connections(bench, material, options.rounds)
         if options.full or options.only == "growth":
             results |= growth.measured(bench, options.rounds)
     print(f"{title}\n\n{tables(results)}")

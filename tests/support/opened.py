@@ -4,7 +4,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from lockhouse.index import Bindings, PipIndex, Scope, pip_environment
 from lockhouse.index.hosts import STANDARD, Policy
@@ -14,7 +13,7 @@ Open = Callable[..., PipIndex]
 
 
 @contextmanager
-def opener(index: Index, environ: dict[str, str], scratch: Path) -> Iterator[Open]:
+def opener(index: Index, environ: dict[str, str]) -> Iterator[Open]:
     """Yield what opens the index with the scopes and variables that a test gives.
 
     This process's variables are those of the source until the end, as pip reads them late.
@@ -32,7 +31,7 @@ def opener(index: Index, environ: dict[str, str], scratch: Path) -> Iterator[Ope
         given = pip_environment({**environ, "PIP_INDEX_URL": index.url, **variables})
         os.environ.clear()
         os.environ.update(given)
-        opened.append(PipIndex(scopes, Bindings(bindings), connections=connections, scratch=scratch, policy=policy))
+        opened.append(PipIndex(scopes, Bindings(bindings), connections=connections, policy=policy))
         return opened[-1]
 
     try:

@@ -244,7 +244,9 @@ class _Repository(PyPIRepository):  # type: ignore[misc]  # pip-tools has no typ
         super().__init__([*pip_args, "--no-cache-dir"], cache_dir)
         finder = self.finder
         bound = [url for _, url in self.bindings.pairs]
-        session.prepare(self, [*finder.search_scope.index_urls, *bound], self.connections)
+        session.prepare(
+            self.session, self.options.keyring_provider, [*finder.search_scope.index_urls, *bound], self.connections
+        )
         self._transport = self.transports[self.session] = Transport(self.session, self.connections)
         self.collector = _Collector(finder._link_collector, self._transport, self.bindings, self.threads)  # noqa: SLF001
         finder._link_collector = self.collector  # noqa: SLF001 - there is no other way to give pip's finder our own

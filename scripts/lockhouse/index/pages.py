@@ -1,13 +1,17 @@
 """Index pages read: which files of a project are there, without making anything of the thousands that do not matter."""
 
+import codecs
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
+from urllib.parse import unquote
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pip._internal.index.collector import IndexContent, parse_links
+from pip._internal.index.collector import HTMLLinkParser
 from pip._internal.models.link import Link
 
 from lockhouse.digest import Digest
@@ -40,11 +44,22 @@ class Page:
         if kind == JSON:
             return self._from_json(name, version)
         if kind in HTML:
-            content = IndexContent(self.body, self.content_type, None, self.url, cache_link_parsing=False)
-            links = list(parse_links(content))
-            wanted = [link for link in links if is_of(str(link.filename), name, version)]
-            return [candidate(link, None) for link in wanted], len(links) - len(wanted)
+            return self._from_html(name, version)
         raise NoPageError(f"its content is {kind or 'of no stated type'}")
+
+    def _from_html(self, name: NormalizedName, version: Version | None) -> tuple[list[Candidate], int]:
+        # As pip's parse_links does, but without parsing the thousands of links that some pages have beside the few wanted.
+        text = self.body.decode(_charset(self.content_type), errors="replace")
+        plain = version is not None and "<A" not in text and "<!" not in text.lstrip()[1:]
+        head, *anchors = text.split("<a") if plain else [text]
+        near = _near(version)
+        parser = HTMLLinkParser(self.url)
+        parser.feed("<a".join([head, *(anchor for anchor in anchors if near.search(anchor))]))
+        hrefs = [anchor for anchor in parser.anchors if anchor.get("href")]
+        wanted = [anchor for anchor in hrefs if is_of(_filename(anchor["href"]), name, version)]
+        made = (Link.from_element(anchor, self.url, parser.base_url or self.url) for anchor in wanted)
+        found = [candidate(link, None) for link in made if link is not None]
+        return found, max(len(anchors), len(hrefs)) - len(found)
 
     def _from_json(self, name: NormalizedName, version: Version | None) -> tuple[list[Candidate], int]:
         try:
@@ -59,6 +74,31 @@ class Page:
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise NoPageError(f"its JSON is not that of PEP 691: {error!r}") from error
         return found, len(files) - len(found)
+
+
+def _near(version: Version | None) -> re.Pattern[str]:
+    """Return what any spelling of a version holds: zeros may lead each number, and end the last (PEP 440)."""
+    if version is None:
+        return re.compile("")
+    release = list(version.release)
+    while len(release) > 1 and not release[-1]:
+        release.pop()
+    return re.compile(r"\.0*".join(map(str, release)))
+
+
+def _charset(content_type: str) -> str:
+    message = Message()
+    message["Content-Type"] = content_type
+    charset = message.get_content_charset("utf-8")
+    with contextlib.suppress(LookupError):
+        return codecs.lookup(charset).name
+    return "utf-8"
+
+
+def _filename(href: str) -> str:
+    path = href.partition("#")[0].partition("?")[0].strip()
+    name = path.rstrip("/").rpartition("/")[2]
+    return unquote(name) if "%" in name else name
 
 
 def is_of(filename: str, name: NormalizedName, version: Version | None) -> bool:

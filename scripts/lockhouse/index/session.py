@@ -3,26 +3,48 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
+from pip._internal.cli import cmdoptions
+from pip._internal.cli.index_command import IndexGroupCommand
+from pip._internal.index.collector import LinkCollector
+from pip._internal.models.search_scope import SearchScope
 from pip._internal.network.auth import MultiDomainBasicAuth
+from pip._internal.network.session import PipSession
 from pip._vendor.requests.adapters import HTTPAdapter
 from pip._vendor.urllib3 import Retry
-from piptools.repositories import PyPIRepository
 
 
-def repository(scratch: Path) -> PyPIRepository:
-    """Return pip-tools' repository, as pip's own configuration in this process's environment makes it, without a cache."""
+class _Command(IndexGroupCommand):  # type: ignore[misc]  # pip has no types for us
+    """As much of a pip command as it takes to read the options that concern indexes and connections."""
+
+    def add_options(self) -> None:
+        group = cmdoptions.make_option_group(cmdoptions.index_group, self.parser)
+        self.parser.insert_option_group(0, group)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session of pip, where its configuration looks for projects, and which keyring it asks."""
+
+    session: PipSession
+    search_scope: SearchScope
+    keyring_provider: str
+
+
+def opened() -> Opened:
+    """Return pip's session as its configuration in this process's environment makes it, without a cache."""
     with silenced_logging():
-        return PyPIRepository(["--no-cache-dir"], cache_dir=str(scratch))
+        command = _Command("download", "")
+        options, _ = command.parse_args(["--no-cache-dir"])
+        made = command._build_session(options)  # noqa: SLF001 - this package is the one that looks inside
+        collector = LinkCollector.create(made, options=options)
+    return Opened(made, collector.search_scope, options.keyring_provider)
 
 
-def prepare(prepared: PyPIRepository, index_urls: Sequence[str], connections: int) -> None:
+def prepare(session: PipSession, keyring_provider: str, index_urls: Sequence[str], connections: int) -> None:
     """Take from the session what asks questions or tries again by itself, and give it enough connections."""
-    session = prepared.session
-    session.auth = Credentials(
-        prompting=False, index_urls=list(index_urls), keyring_provider=prepared.options.keyring_provider
-    )
+    session.auth = Credentials(prompting=False, index_urls=list(index_urls), keyring_provider=keyring_provider)
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
             adapter.max_retries = Retry(0, read=False)

@@ -36,20 +36,19 @@ class PipIndex:
         bindings: Bindings,
         *,
         connections: int,
-        scratch: Path,
         policy: Policy = STANDARD,
     ) -> None:
-        repository = session.repository(scratch)
-        self._session = repository.session
+        opened = session.opened()
+        self._session = opened.session
         self._scopes = tuple(scopes) or (Scope(),)
         self._bindings = bindings
-        self._configured = repository.finder.search_scope
+        self._configured = opened.search_scope
         for scope in self._scopes:
             for host in scope.trusted_hosts:
                 self._session.add_trusted_host(host, suppress_logging=True)
         bound = [url for _, url in bindings.pairs]
         searched = [url for scope in self._scopes for url in self._search(scope).index_urls]
-        session.prepare(repository, list(dict.fromkeys([*searched, *bound])), connections)
+        session.prepare(self._session, opened.keyring_provider, list(dict.fromkeys([*searched, *bound])), connections)
         self._transport = Transport(self._session, connections, policy)
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from pip._internal.exceptions import PipError
@@ -23,6 +22,7 @@ from pip._vendor.urllib3.exceptions import HTTPError
 
 from lockhouse.errors import FetchError
 from lockhouse.index.hosts import STANDARD, Attempt, Host, Policy, attempts
+from lockhouse.index.wire import Answer, Wire
 from lockhouse.redact import redact, redact_error
 
 _CHUNK = 1 << 18
@@ -30,8 +30,6 @@ _CHUNK = 1 << 18
 _PAUSE = 0.2
 # How often one request may be led elsewhere.
 _HOPS = 10
-# What comes with a refusal is read to its end if it is no larger, so that the connection stays good.
-_SMALL = 1 << 14
 # How often a whole transfer may bring the same wrong thing; and one of which nobody knows whether it was whole.
 _ALIKE = 2
 _ALIKE_UNSURE = 4
@@ -53,6 +51,10 @@ class Transport:
     policy: Policy = STANDARD
     _hosts: dict[str, Host] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _wire: Wire = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._wire = Wire(self.session)
 
     def page(self, url: str, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str], str]:
         """Return body, headers and final URL of a page, after as many tries as it takes.
@@ -60,9 +62,9 @@ class Transport:
         Raises NotThereError, and FetchError for refusals and for trouble that did not pass.
         """
         for attempt in attempts(self.policy):
-            with attempt, self._answer(url, headers, attempt, is_file=False) as response:
-                body = b"".join(self._chunks(response, attempt, decode=True))
-                return body, response.headers, response.url
+            with attempt, self._answer(url, headers, attempt, is_file=False) as answer:
+                body = b"".join(self._chunks(answer, attempt, decode=True))
+                return body, answer.headers, answer.url
         raise AssertionError("tries end with an exception")
 
     def body(self, url: str, is_whole: Callable[[], bool] | None) -> Iterator[tuple[int, bytes]]:
@@ -76,55 +78,54 @@ class Transport:
         transfer = _Transfer(url)
         for attempt in attempts(self.policy):
             with attempt:
-                with self._answer(url, transfer.headers(), attempt, is_file=True) as response:
-                    transfer.begin(response)
-                    if is_whole is None and _kind(response) == "text/html":
+                with self._answer(url, transfer.headers(), attempt, is_file=True) as answer:
+                    transfer.begin(answer)
+                    if is_whole is None and _kind(answer) == "text/html":
                         raise FetchError(f"{redact(url)}: a page of HTML came instead of the file", transient=True)
-                    for chunk in self._chunks(response, attempt, decode=False):
+                    for chunk in self._chunks(answer, attempt, decode=False):
                         yield transfer.position, chunk
                         attempt.got_further |= transfer.advance(len(chunk))
                 if is_whole is None or is_whole():
                     return
-                raise transfer.wrong(response)
+                raise transfer.wrong(answer)
             if transfer.position and is_whole and is_whole():
                 # The transfer broke, but only after its last byte: a length that is stated wrongly looks like that.
                 return
 
-    def _chunks(self, response: Any, attempt: Attempt, *, decode: bool) -> Iterator[bytes]:
-        # A read gives what has come (over TLS 16 kB at the most), so it never waits for more while a transfer is slow.
-        # Several are handed on as one: what is done with a piece costs as much for a small one.
+    def _chunks(self, answer: Answer, attempt: Attempt, *, decode: bool) -> Iterator[bytes]:
+        # A read gives what has come, so it never waits for more while a transfer is slow. Several are handed on as one:
+        # what is done with a piece costs as much for a small one.
         window, received = time.monotonic(), 0
+        read_into, buffer = answer.reader(decode=decode), memoryview(bytearray(_CHUNK))
         whole = False
         while not whole:
-            pieces: list[bytes] = []
             size, began = 0, time.monotonic()
             try:
                 while size < _CHUNK and time.monotonic() - began < _PAUSE:
-                    piece = response.raw.read1(_CHUNK, decode_content=decode)
-                    if not piece:
+                    count = read_into(buffer[size:])
+                    if not count:
                         whole = True
                         break
-                    pieces.append(piece)
-                    size += len(piece)
+                    size += count
             except _TROUBLE:
                 # What came before the transfer broke is good for resuming it.
-                if pieces:
-                    yield b"".join(pieces)
+                if size:
+                    yield bytes(buffer[:size])
                 raise
-            if pieces:
-                yield b"".join(pieces)
+            if size:
+                yield bytes(buffer[:size])
             received += size
             now = time.monotonic()
             if now - window >= self.policy.window:
                 if received < self.policy.least and not whole:
                     attempt.got_further = False
                     raise FetchError(
-                        f"{redact(response.url)}: only {received} bytes came in {now - window:.0f} s", transient=True
+                        f"{redact(answer.url)}: only {received} bytes came in {now - window:.0f} s", transient=True
                     )
                 window, received = now, 0
 
     @contextlib.contextmanager
-    def _answer(self, url: str, headers: Mapping[str, str], attempt: Attempt, *, is_file: bool) -> Iterator[Any]:
+    def _answer(self, url: str, headers: Mapping[str, str], attempt: Attempt, *, is_file: bool) -> Iterator[Answer]:
         """Send a request, follow where it leads, and hold the connection while the answer is read."""
         first = self._host(url, alone=True)
         # A signed URL may live for seconds: it is asked for when there is a connection to use it on.
@@ -141,19 +142,16 @@ class Transport:
                 with contextlib.ExitStack() as held:
                     if host is not ahead:
                         held.enter_context(host.slot())
-                    response = held.enter_context(self._sent(host, hop, url, headers, attempt, anonymous=anonymous))
-                    following = response.next
-                    if following is None:
+                    answer = held.enter_context(self._sent(host, hop, url, headers, attempt, anonymous=anonymous))
+                    if answer.following is None:
                         try:
-                            yield response
+                            yield answer
                         except _TROUBLE as error:
                             why = f"{_shown(url, hop)}: the transfer broke: {reason(error)}"
                             raise host.fails(why, attempt.began) from error
                         host.works()
                         return
-                # requests has decided whether the credentials may go there.
-                anonymous = "Authorization" not in following.headers
-                hop = following.url
+                hop, anonymous = answer.following.url, answer.following.anonymous
                 if is_file and self._host(hop, alone=False) is not first:
                     first.leads_to = self._host(hop, alone=False)
         raise FetchError(f"{redact(url)} leads elsewhere more than {_HOPS} times")
@@ -161,13 +159,12 @@ class Transport:
     @contextlib.contextmanager
     def _sent(
         self, host: Host, hop: str, url: str, headers: Mapping[str, str], attempt: Attempt, *, anonymous: bool
-    ) -> Iterator[Any]:
-        auth = {"auth": _Anonymous(self.session)} if anonymous else {}
+    ) -> Iterator[Answer]:
         with contextlib.ExitStack() as closing:
             with host.asking():
                 attempt.began = time.monotonic()
                 try:
-                    response = self.session.get(hop, headers=dict(headers), stream=True, allow_redirects=False, **auth)
+                    answer = self._wire.get(hop, headers, anonymous=anonymous)
                 except ValueError as error:
                     raise FetchError(f"{_shown(url, hop)}: {reason(error)}") from error
                 except _TROUBLE as error:
@@ -176,17 +173,17 @@ class Transport:
                         host.refuses(FetchError(why))
                         raise FetchError(why) from error
                     raise host.silent(why, attempt.began) from error
-                closing.enter_context(contextlib.closing(response))
+                closing.enter_context(contextlib.closing(answer))
                 try:
-                    self._judge(host, hop, url, response, attempt)
+                    self._judge(host, hop, url, answer, attempt)
                 except (FetchError, NotThereError):
-                    _drain(response)
+                    answer.drain()
                     raise
-            yield response
+            yield answer
 
-    def _judge(self, host: Host, hop: str, url: str, response: Any, attempt: Attempt) -> None:
-        status = response.status_code
-        if status in {200, 206, 416} or response.next is not None:
+    def _judge(self, host: Host, hop: str, url: str, answer: Answer, attempt: Attempt) -> None:
+        status = answer.status
+        if status in {200, 206, 416} or answer.following is not None:
             host.works()
         elif status in {404, 410}:
             host.works()
@@ -205,7 +202,7 @@ class Transport:
                 host.refuses(refused)
             raise refused
         elif status in {408, 425, 429} or status >= 500:
-            pause = _retry_after(response)
+            pause = _retry_after(answer)
             attempt.pause = pause or 0.0
             why = f"{_shown(url, hop)}: HTTP status {status}"
             raise host.fails(why, attempt.began, pause=pause, busy=status in {429, 503})
@@ -241,19 +238,19 @@ class _Transfer:
                 headers["If-Range"] = self._validator
         return headers
 
-    def begin(self, response: Any) -> None:
+    def begin(self, answer: Answer) -> None:
         """Find out where an answer begins; raises FetchError where that is not where it was asked to."""
-        self._resumed = response.status_code == 206
-        if self._resumed or response.status_code == 416:
-            unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-            if response.status_code == 416 or unit != "bytes" or rest.partition("-")[0] != str(self.position):
+        self._resumed = answer.status == 206
+        if self._resumed or answer.status == 416:
+            unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
+            if answer.status == 416 or unit != "bytes" or rest.partition("-")[0] != str(self.position):
                 self._resumable = False
                 self.position = 0
                 why = "the server resumed at another place than it was asked to"
                 raise FetchError(f"{redact(self._url)}: {why}", transient=True)
         else:
             self.position = 0
-        self._validator = _validator(response)
+        self._validator = _validator(answer)
 
     def advance(self, count: int) -> bool:
         """Note that so many bytes came; return whether the transfer got further than ever before."""
@@ -262,10 +259,10 @@ class _Transfer:
         self._furthest = max(self._furthest, self.position)
         return further
 
-    def wrong(self, response: Any) -> FetchError:
+    def wrong(self, answer: Answer) -> FetchError:
         """Return the error that says that what came is something else; a few times, another try may mend it."""
-        sure = "Content-Length" in response.headers or response.raw.chunked
-        kind = _kind(response) or "no stated type"
+        sure = "Content-Length" in answer.headers or answer.raw.chunked
+        kind = _kind(answer) or "no stated type"
         outcome = (self.position, kind, self._validator)
         self._wrong[outcome] += 1
         what = f"what came is not what is locked ({self.position} bytes of {kind} from {redact(self._url)})"
@@ -274,23 +271,6 @@ class _Transfer:
             self._resumable = self._resumable and not self._resumed
             self.position = 0
         return FetchError(what, transient=self._wrong[outcome] < (_ALIKE if sure else _ALIKE_UNSURE))
-
-
-class _Anonymous:
-    """Sends no credentials; if some are wanted all the same, the session may look for them."""
-
-    def __init__(self, session: PipSession) -> None:
-        self._session = session
-
-    def __call__(self, request: Any) -> Any:
-        request.register_hook("response", self._session.auth.handle_401)
-        return request
-
-
-def _drain(response: Any) -> None:
-    if (_length(response) or 0) <= _SMALL and "Content-Length" in response.headers:
-        with contextlib.suppress(*_TROUBLE):
-            response.raw.read(_SMALL)
 
 
 def _is_final(error: BaseException | None) -> bool:
@@ -324,24 +304,19 @@ def _shown(url: str, hop: str) -> str:
     return redact(url) if _netloc(hop) == _netloc(url) else f"{redact(url)}, by way of {_netloc(hop)}"
 
 
-def _kind(response: Any) -> str:
-    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+def _kind(answer: Answer) -> str:
+    return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
 
 
-def _validator(response: Any) -> str | None:
-    etag = response.headers.get("ETag")
+def _validator(answer: Answer) -> str | None:
+    etag = answer.headers.get("ETag")
     # A weak validator must not be used for ranges (RFC 9110, 13.1.5).
-    chosen = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+    chosen = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
     return None if chosen is None else str(chosen)
 
 
-def _length(response: Any) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isdecimal() else None
-
-
-def _retry_after(response: Any) -> float | None:
-    text = response.headers.get("Retry-After", "").strip()
+def _retry_after(answer: Answer) -> float | None:
+    text = answer.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(text)
     try:
