@@ -14,8 +14,20 @@ RANKS = (
     ("errors", "digest", "redact"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("wheel", "wheelhouse", "source", "target", "config"),
+    ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
     (
+        "building.diagnosis",
+        "building.variables",
+        "building.namespaces",
+        "building.launch",
+        "building.sandbox",
+        "building.driver",
+        "building.recipe",
+        "building",
+    ),
+    (
+        "layers",
+        "builds",
         "project",
         "index.settings",
         "index.command",
@@ -27,8 +39,8 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules", "rules.freshness", "rules.locks", "rules.wheels"),
-    ("key", "check", "fill", "install", "resolution", "lock"),
+    ("plan", "rules", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels"),
+    ("key", "check", "receive", "fill", "install", "resolution", "lock", "construct", "rebuilding", "buildlock"),
     ("report", "cli", "__main__"),
 )
 ORDER = {module: place for place, module in enumerate(name for rank in RANKS for name in rank)}

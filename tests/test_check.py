@@ -636,7 +636,8 @@ def test_every_rule_is_spoiled_at_least_once(sound: World, tmp_path: Path):
     shown: set[str] = set()
     for number, spoil in enumerate(SPOILINGS.values()):
         shown |= {rule.removesuffix("?") for rule, _ in spoil(sound.copied(tmp_path / str(number)))}
-    assert shown == set(RULES)
+    # What is built from source is spoiled where it is built: in test_builds.
+    assert shown == set(RULES) - {"wheel-unrecorded"}
 
 
 def test_the_sound_world_has_no_finding(world: World):

@@ -577,7 +577,9 @@ def test_the_program_tells_what_it_asked_and_where_pins_came_from(compile_here, 
     index.state_hashes = stated
     status, told, _ = compile_here()
     assert status == 0
-    assert told == {"asked": [index.url], "origins": {"app": index.url, "native": index.url}}
+    assert (told["asked"], told["origins"]) == ([index.url], {"app": index.url, "native": index.url})
+    assert told["offered"]["app"] == ["app-1.0-py3-none-any.whl"]
+    assert len(told["offered"]["native"]) > 1
     assert lock(project) == plain
 
 

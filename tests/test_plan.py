@@ -299,7 +299,7 @@ def test_only_what_fits_is_offered(filename: str, python: str | None, offered: b
             "a==1.1",
             [candidate("a-1.1.tar.gz"), candidate("a-1.10-py3-none-any.whl")],
             0,
-            "no wheel for cp311-linux_x86_64, only a source distribution, which this version cannot build",
+            "no wheel for cp311-linux_x86_64, only a source distribution, and no build lock says how to build it",
         ),
         (
             "a==1.1",
@@ -329,7 +329,7 @@ def test_only_what_fits_is_offered(filename: str, python: str | None, offered: b
             "a @ https://pkgs.example.com/a-1.zip",
             [candidate("a-1.zip")],
             0,
-            "no wheel for cp311-linux_x86_64, only a source distribution, which this version cannot build",
+            "no wheel for cp311-linux_x86_64, only a source distribution, and no build lock says how to build it",
         ),
     ],
 )

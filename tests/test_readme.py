@@ -112,6 +112,7 @@ def test_an_environment_that_is_not_ours_is_never_wiped(user):
     assert user.read("precious/file") == "x"
 
 
+@pytest.mark.slow
 def test_a_first_fill_that_failed_is_carried_on_by_make_install(user, index):
     user.write("requirements/main.in", "six\n")
     user.write("Makefile", blocks("make")[0])

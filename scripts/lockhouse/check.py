@@ -1,15 +1,17 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
 
 from lockhouse import plan, wheel
+from lockhouse.layers import LoadedLayer
 from lockhouse.plan import Match, Need
-from lockhouse.project import LoadedLayer, Project
+from lockhouse.project import Project
 from lockhouse.rules import Finding
+from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
@@ -57,6 +59,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
         findings.extend(freshness(layer, target, disputed=disputed))
         if layer.lock:
             findings.extend(lock_findings(layer.lock, target))
+    findings.extend(build_findings(project, target))
     match = None
     if house:
         match, found = _wheels(project, layers, target, house, disputed)
@@ -75,8 +78,10 @@ def required_and_allowed(
     project: Project, layers: Sequence[LoadedLayer], target: Target
 ) -> tuple[tuple[Need, ...], tuple[Need, ...]]:
     """Return the needs of the named layers, which must be met, and those of all layers, which may be there."""
-    required = plan.needs(project.pins_by_environment(layers), target)
-    allowed = plan.needs(project.pins_by_environment(project.layers.values()), target)
+    required, allowed = (
+        plan.needs(project.pins_by_environment(some), target, builds=project.builds, no_binary=project.config.no_binary)
+        for some in (layers, project.layers.values())
+    )
     return required, allowed
 
 
@@ -101,9 +106,29 @@ def _wheels(
         spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed and not undecided(stored)),
     )
     findings = list(wheel_findings(judged, inventory, target, where))
+    findings.extend(_inputs(project, match, allowed, target, house))
     contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
     findings.extend(content_findings(contents, target, where))
     return match, findings
+
+
+def _inputs(
+    project: Project, match: Match, allowed: Sequence[Need], target: Target, house: Wheelhouse
+) -> Iterator[Finding]:
+    """Report where what the built wheels were made from is not what is locked, both ways."""
+    built = [need for need, stored in match.chosen if not stored.is_any_of(need.hashes)]
+    locks = project.builds.locks
+    may_be = [need for need in allowed if need.buildable or need.from_source]
+    if not locks or not (built or house.inputs.path.is_dir()):
+        return
+    root = project.config.root
+    stored = house.sdists({digest.algorithm for need in allowed for digest in need.hashes})
+    yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
+    required = plan.needs([locks[need.name].layer.pins for need in built if need.name in locks], target)
+    every = plan.needs([lock.layer.pins for lock in locks.values()], target)
+    inventory = house.inputs.inventory({digest.algorithm for need in every for digest in need.hashes})
+    inputs = plan.match(required, every, inventory, target)
+    yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
 
 
 def undecided_by(project: Project, allowed: Sequence[Need], target: Target) -> Callable[[StoredWheel], bool]:

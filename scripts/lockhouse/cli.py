@@ -12,22 +12,30 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+from packaging.utils import NormalizedName
 
 from lockhouse import __version__, config, fill, progress, project, report, target
+from lockhouse.builds import BuildLock
 from lockhouse.check import check as run_check
 from lockhouse.check import required_and_allowed, shown, undecided_by
 from lockhouse.errors import LockhouseError
 from lockhouse.key import cache_key
-from lockhouse.project import LoadedLayer, Project
+from lockhouse.layers import LoadedLayer
+from lockhouse.plan import Need
+from lockhouse.project import Project
 from lockhouse.redact import redact
 from lockhouse.resolution import Compiler
+from lockhouse.rules.builds import build_findings
 from lockhouse.rules.locks import unfetchable
 from lockhouse.source import Source
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Wheelhouse
+
+if TYPE_CHECKING:
+    from lockhouse.construct import Yard
 
 DONE, FAILED, BUG, INTERRUPTED = 0, 1, 3, 130
 
@@ -148,10 +156,11 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     where = session.target(current)
     began = time.monotonic()
     if only_say:
-        stale = step.stale_layers(current, chosen, where)
-        for found in stale.values():
-            session.result("\n".join(map(report.finding_text, found)))
-        return FAILED if stale else DONE
+        stale = [found for each in step.stale_layers(current, chosen, where).values() for found in each]
+        stale += build_findings(current, where)
+        if stale:
+            session.result("\n".join(map(report.finding_text, sorted(stale))))
+        return FAILED if any(found.severity == "error" for found in stale) else DONE
 
     def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
@@ -173,26 +182,78 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
         starting=starting,
     )
     count = 0
+    offered: dict[NormalizedName, Sequence[str]] = {}
     for done in compiled:
         count += 1
+        offered |= done.offered
         for note in done.notes:
             session.message(f"note: {note}")
         session.message(f"{done.layer}: asked {', '.join(done.asked) or 'no index'}")
         session.result(f"{done.layer}: {report.count(len(done.moves), 'pin')} moved")
         if done.moves:
             session.result(report.moves_text(done.moves, origins=len(done.asked) > 1 or session.verbose))
+    built = _lock_builds(session, where, connect, step.parse_names(names), everything=upgrade, offered=offered)
     fresh = len(chosen) - count
     session.result(
-        f"locked {report.count(count, 'layer')} {_in(began)}" + (f"; {fresh} fresh already" if fresh else "")
+        f"locked {report.count(count, 'layer')}"
+        + (f" and built {report.count(built, 'wheel')}" if built else "")
+        + f" {_in(began)}"
+        + (f"; {fresh} fresh already" if fresh else "")
     )
     return DONE
+
+
+def _lock_builds(
+    session: Session,
+    where: Target,
+    connect: Callable[[], Compiler],
+    names: Sequence[NormalizedName],
+    *,
+    everything: bool,
+    offered: Mapping[NormalizedName, Sequence[str]],
+) -> int:
+    """Lock, build and record what the locks pin without a wheel; return how many wheels were built."""
+    from lockhouse import buildlock  # noqa: PLC0415 - most commands never build
+
+    current = session.load()
+
+    def upgrade(lock: BuildLock) -> list[str]:
+        if everything:
+            return ["--upgrade"]
+        pinned = {pin.name for pin in lock.layer.pins}
+        return [f"--upgrade-package={name}" for name in names if name in pinned]
+
+    yard = _yard(session, current, where)
+    done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
+    for name in done.dropped:
+        session.message(f"removed the build lock of {name}, which no layer pins any more")
+    for made in done.made:
+        session.result(f"{made.need.label}: {made.wheel.filename} recorded, {made.origin}")
+    return len(done.made)
+
+
+def _yard(session: Session, current: Project, where: Target) -> "Yard":
+    from lockhouse.construct import Yard  # noqa: PLC0415 - most commands never build
+
+    return Yard(
+        house=Wheelhouse(current.config.wheelhouse),
+        target=where,
+        config=current.config,
+        environ=session.environ,
+        connect=lambda: _connected(session, current, tuple(current.layers.values())),
+        progress=lambda: progress.on(session.stderr, quiet=session.quiet),
+        say=session.message,
+        waiting=session.waiting,
+    )
 
 
 @cli.command()
 @_layers
 @click.option("--if-missing", is_flag=True, help="Do nothing where a wheelhouse is there that has once been whole.")
+@click.option("--record", is_flag=True, help="Record what is built here and not recorded yet, for this platform.")
+@click.option("--rebuild", is_flag=True, help="Build every recorded wheel again, and compare.")
 @_command
-def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool) -> int:
+def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool, record: bool, rebuild: bool) -> int:
     """Make the directory of wheels exactly what the locks say."""
     current = session.load()
     house = Wheelhouse(current.config.wheelhouse)
@@ -228,7 +289,37 @@ def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool) -> i
         f"{place}: fetched {len(outcome.fetched)} ({progress.size(outcome.bytes)}), kept {outcome.kept}, "
         f"removed {len(outcome.removed)} {_in(began)}"
     )
-    return DONE
+    return _build(session, current, required, where, outcome.left, record=record, rebuild=rebuild)
+
+
+def _build(
+    session: Session,
+    current: Project,
+    required: Sequence[Need],
+    where: Target,
+    left: Sequence[Need],
+    *,
+    record: bool,
+    rebuild: bool,
+) -> int:
+    """Build what must be built, and say of each wheel what became of it."""
+    if not any(need.buildable or need.from_source for need in required):
+        return DONE
+    from lockhouse import rebuilding  # noqa: PLC0415 - most projects never build
+
+    began = time.monotonic()
+    yard = _yard(session, current, where)
+    again = [need for need in required if need.built] if rebuild else []
+    outcome = rebuilding.build(current, yard, left=left, again=again, record=record)
+    for made in outcome.housed:
+        session.result(f"{made.need.label}: built {made.wheel.filename}, as recorded; {made.origin}")
+    for made in outcome.recorded:
+        session.result(f"{made.need.label}: {made.wheel.filename} recorded, {made.origin}")
+    for failure in outcome.failures:
+        session.error(failure)
+    if outcome.housed or outcome.recorded:
+        session.result(f"built {report.count(len(outcome.housed) + len(outcome.recorded), 'wheel')} {_in(began)}")
+    return FAILED if outcome.failures else DONE
 
 
 @contextlib.contextmanager

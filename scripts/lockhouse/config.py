@@ -10,7 +10,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
 import tomli
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from lockhouse.errors import ConfigError, Location, UsageError
 from lockhouse.redact import redact
@@ -20,6 +20,10 @@ CONNECTIONS = 24
 
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
+    "build-isolation": (
+        "`best`",
+        "`strict` refuses to build where a build cannot be cut off from the network and from other files",
+    ),
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
     "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
     "environments": (
@@ -35,6 +39,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
         "each `requirements/*.in`",
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
     ),
+    "no-binary": ("none", "projects that are built from source though there is a wheel"),
     "venv": ("`.venv`", "the environment that `install` makes"),
     "wheelhouse": ("`wheelhouse`", "the directory of wheels"),
 }
@@ -65,6 +70,8 @@ class Config:
     connections: int
     index_for: tuple[tuple[str, str], ...]
     cooldown_days: int | None
+    no_binary: frozenset[NormalizedName]
+    build_isolation: str
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -110,6 +117,8 @@ def load(root: Path) -> Config:
         connections=reader.count(table, "connections", CONNECTIONS),
         index_for=_index_for(reader, table),
         cooldown_days=reader.count(table, "cooldown-days", 1) if "cooldown-days" in table else None,
+        no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
+        build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
     )
 
 
@@ -242,6 +251,12 @@ class _Reader:
         value = table.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self.wrong(key, value, "a whole number above 0")
+        return value
+
+    def choice(self, table: Mapping[str, object], key: str, words: Sequence[str]) -> str:
+        value = self.text(table, key, words[0])
+        if value not in words:
+            raise self.wrong(key, value, " or ".join(map(repr, words)))
         return value
 
     def wrong(self, key: str, value: object, expected: str) -> ConfigError:

@@ -4,8 +4,6 @@ Uses the network only for bytes whose hash is locked; a complete wheelhouse need
 what came, where anything is missing in the end.
 """
 
-import contextlib
-import hashlib
 import heapq
 import threading
 import time
@@ -13,13 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import BinaryIO, TypeAlias
+from typing import TypeAlias
 
 from lockhouse import plan
-from lockhouse.digest import Digest
 from lockhouse.errors import FetchError, LockhouseError
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
+from lockhouse.receive import receive
 from lockhouse.source import Candidate, Listing, Source
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
@@ -33,13 +31,21 @@ _GRACE = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a fill did: file names that were fetched and removed, how many were kept, and the bytes that came."""
+    """What a fill did: file names that were fetched and removed, how many were kept, and the bytes that came.
+
+    `left` are the needs that must be built from source.
+    """
 
     fetched: tuple[str, ...]
     removed: tuple[str, ...]
     kept: int
     bytes: int
     strays: tuple[str, ...]
+    left: tuple[Need, ...]
+
+
+class OnlySdistError(FetchError):
+    """There is no wheel of a need for the target, but a source distribution that the lock allows."""
 
 
 class IncompleteError(LockhouseError):
@@ -73,15 +79,18 @@ def fill(
         unmet = plan.match(required, allowed, inventory, target).unmet
         origins = house.origins()
         fetched = _Fetched()
-        if unmet:
+        left = {need for need in unmet if need.from_source or need.built}
+        if wanted := [need for need in unmet if need not in left]:
             with connect() as source, progress:
-                progress.expect(len(unmet))
-                fetched = _Fetch(house, source, target, progress).all(unmet, connections)
+                progress.expect(len(wanted))
+                fetched = _Fetch(house, source, target, progress).all(wanted, connections)
             origins |= {arrival.stored.filename: arrival.origin for arrival in fetched.arrivals}
             inventory = _with(inventory, fetched.arrivals)
         after = plan.match(required, allowed, inventory, target)
-        failed = {need for need, _ in fetched.failures}
-        failures = [*fetched.failures, *((need, _overwritten()) for need in after.unmet if need not in failed)]
+        left |= {need for need, error in fetched.failures if isinstance(error, OnlySdistError) and need.buildable}
+        failures = [(need, error) for need, error in fetched.failures if need not in left]
+        failed = {need for need, _ in failures}
+        failures += [(need, _overwritten()) for need in after.unmet if need not in failed | left]
         spare = {stored.filename for stored in after.spare if not undecided(stored)}
         house.describe((stored for stored in inventory.wheels if stored.filename not in spare), origins)
         if failures:
@@ -89,7 +98,8 @@ def fill(
         useless = {stray.filename for stray in inventory.strays if stray.removable}
         for filename in spare | useless:
             house.remove(filename)
-        house.filled()
+        if not left:
+            house.filled()
     names = {arrival.stored.filename for arrival in fetched.arrivals}
     return Outcome(
         fetched=tuple(sorted(names)),
@@ -97,6 +107,7 @@ def fill(
         kept=len(inventory.wheels) - len(names) - len(spare),
         bytes=sum(arrival.stored.size for arrival in fetched.arrivals),
         strays=tuple(stray.filename for stray in inventory.strays if not stray.removable),
+        left=tuple(sorted(left, key=lambda need: need.label)),
     )
 
 
@@ -244,8 +255,10 @@ class _Fetch:
             return _Offer(need, wheels)
         if listing.failures:
             raise FetchError("; ".join(listing.failures), hint="run `make wheelhouse` again")
-        hint = f"if the lock is out of date, run `make upgrade P={need.name}`"
-        raise FetchError(plan.why_none(need, listing, self._target), hint=hint)
+        why = plan.why_none(need, listing, self._target)
+        if plan.has_only_an_sdist(need, listing.candidates, self._target):
+            raise OnlySdistError(why, hint="run `make lock`, which finds out how to build it")
+        raise FetchError(why, hint=f"if the lock is out of date, run `make upgrade P={need.name}`")
 
     def _download(self, offer: "_Offer") -> _Arrival:
         refused: list[FetchError] = []
@@ -263,18 +276,14 @@ class _Fetch:
 
     def _fetch(self, need: Need, wheel: WheelName, candidate: Candidate) -> _Arrival:
         with self._house.incoming() as (file, put):
-            received = _Received(file, need.hashes)
-            with contextlib.closing(self._source.read(candidate, received.is_whole)) as pieces:
-                for position, chunk in pieces:
-                    if self._stop.is_set():
-                        raise FetchError("interrupted")
-                    received.take(position, chunk)
-                    self._progress.received(len(chunk))
-            stored = StoredWheel(wheel=wheel, size=received.count, digests=received.digests())
-            if not stored.is_any_of(need.hashes):
-                raise FetchError(f"what came is not what is locked ({received.count} bytes from {candidate.origin})")
+            size, digests = receive(self._source, candidate, need.accepted, file, self._came)
             put(wheel)
-        return _Arrival(stored, candidate.origin)
+        return _Arrival(StoredWheel(wheel=wheel, size=size, digests=digests), candidate.origin)
+
+    def _came(self, count: int) -> None:
+        if self._stop.is_set():
+            raise FetchError("interrupted")
+        self._progress.received(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,35 +292,3 @@ class _Offer:
 
     need: Need
     wheels: Sequence[tuple[WheelName, Candidate]]
-
-
-class _Received:
-    """What has come of one file so far, hashed while it is written."""
-
-    def __init__(self, file: BinaryIO, wanted: frozenset[Digest]) -> None:
-        self._file = file
-        self._wanted = wanted
-        self._begin()
-
-    def _begin(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self.count = 0
-        self._hashers = {name: hashlib.new(name) for name in {"sha256", *(each.algorithm for each in self._wanted)}}
-
-    def take(self, position: int, chunk: bytes) -> None:
-        """Add a piece; one at position 0 makes void what came before."""
-        if position == 0 and self.count:
-            self._begin()
-        self._file.write(chunk)
-        self.count += len(chunk)
-        for hasher in self._hashers.values():
-            hasher.update(chunk)
-
-    def digests(self) -> tuple[Digest, ...]:
-        """Return the digests of what is there."""
-        return tuple(Digest(name, hasher.hexdigest()) for name, hasher in sorted(self._hashers.items()))
-
-    def is_whole(self) -> bool:
-        """Return whether it is one of the files that are wanted."""
-        return not self._wanted.isdisjoint(self.digests())

@@ -11,14 +11,14 @@ FORMAT = 1
 
 
 def cache_key(needs: Iterable[Need], target: Target) -> str:
-    """Return `lockhouse-1-cp311-linux_x86_64-<16 hex>`, made from pins, hashes and target alone.
+    """Return `lockhouse-1-cp311-linux_x86_64-<16 hex>`, made from pins, hashes, record and target alone.
 
     It changes with anything that changes which wheels are needed, and with nothing else: not with comments, sources or
     pins that do not apply to the target. There are no dots in it: Azure Pipelines would take it for a file.
     """
     digest = hashlib.sha256()
     for need in needs:
-        hashes = " ".join(sorted(map(str, need.hashes)))
+        hashes = " ".join(sorted(map(str, need.hashes | need.built)))
         digest.update(f"{need.name} {need.version} {need.url} {hashes}\n".encode())
     digest.update(" ".join(map(str, target.tags)).encode())
     return f"lockhouse-{FORMAT}-{target.name}-{digest.hexdigest()[:16]}"

@@ -16,7 +16,8 @@ from packaging.version import Version
 from lockhouse import project, resolution
 from lockhouse.config import nearest
 from lockhouse.errors import LockhouseError, UsageError
-from lockhouse.project import LoadedLayer, Project
+from lockhouse.layers import LoadedLayer
+from lockhouse.project import Project
 from lockhouse.resolution import Answer, Compiler
 from lockhouse.rules import Finding
 from lockhouse.rules.freshness import freshness
@@ -50,11 +51,15 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A layer that was recompiled, what moved in its lock, the indexes that were asked, without credentials, and notes."""
+    """A layer that was recompiled, what moved in its lock, the indexes that were asked, without credentials, and notes.
+
+    `offered` are the names of all files that the indexes have of each pin's version.
+    """
 
     layer: str
     moves: tuple[Move, ...]
     asked: tuple[str, ...]
+    offered: Mapping[NormalizedName, Sequence[str]]
     notes: tuple[str, ...]
 
 
@@ -129,7 +134,9 @@ def lock(
                 current = current.replaced(after)
                 order.done(layer.name)
                 moved = moves(layer, after, answer.origins)
-                yield Compiled(layer=layer.name, moves=moved, asked=answer.asked, notes=answer.notes)
+                yield Compiled(
+                    layer=layer.name, moves=moved, asked=answer.asked, offered=answer.offered, notes=answer.notes
+                )
     if failures:
         raise failures[0] if len(failures) == 1 else LockhouseError("\n".join(error.reason for error in failures))
 

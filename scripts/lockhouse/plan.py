@@ -3,16 +3,18 @@
 Pure: takes values, returns values.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import BuildTag, InvalidSdistFilename, NormalizedName, parse_sdist_filename
+from packaging.utils import BuildTag, NormalizedName
 from packaging.version import Version
 
+from lockhouse.builds import Builds
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
 from lockhouse.requirements import Pin
+from lockhouse.sdist import SdistError, SdistName
 from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
@@ -24,7 +26,9 @@ class Need:
     """One wheel that an environment must have: the pins that ask for it, and the strong hashes they all allow.
 
     Hashes of one pin in two layers of an environment are intersected, as pip does. `version` is None for a URL whose
-    file name does not tell one.
+    file name does not tell one. `built` are the digests of wheels that the record says the pin's sdist builds to;
+    `from_source` means that no other
+    wheel will do, `buildable` that there is a build lock.
     """
 
     name: NormalizedName
@@ -32,6 +36,14 @@ class Need:
     hashes: frozenset[Digest]
     url: str | None
     pins: tuple[Pin, ...]
+    built: frozenset[Digest] = frozenset()
+    from_source: bool = False
+    buildable: bool = False
+
+    @property
+    def accepted(self) -> frozenset[Digest]:
+        """The digests of the wheels that answer the need."""
+        return self.built if self.from_source else self.hashes | self.built
 
     @property
     def label(self) -> str:
@@ -43,10 +55,16 @@ class Need:
         return wheel.name == self.name and self.version in {None, wheel.version}
 
 
-def needs(environments: Iterable[Iterable[Pin]], target: Target) -> tuple[Need, ...]:
+def needs(
+    environments: Iterable[Iterable[Pin]],
+    target: Target,
+    *,
+    builds: Builds | None = None,
+    no_binary: Set[NormalizedName] = frozenset(),
+) -> tuple[Need, ...]:
     """Return what the environments' pins need on the target, sorted by name; pins whose marker is false need nothing.
 
-    A wheel that two environments ask for with the same hashes is one need.
+    A wheel that two environments ask for with the same hashes is one need. Projects in `no_binary` are built from source.
     """
     found: dict[tuple[object, ...], Need] = {}
     for pins in environments:
@@ -59,7 +77,20 @@ def needs(environments: Iterable[Iterable[Pin]], target: Target) -> tuple[Need, 
             key = (name, version, url, hashes)
             before = found[key].pins if key in found else ()
             merged = tuple(dict.fromkeys((*before, *same)))
-            found[key] = Need(name=name, version=version, hashes=hashes, url=url, pins=merged)
+            vouched = builds.vouched(name, hashes) if builds else ()
+            built = frozenset(
+                line.digest for line in vouched if target.rank(WheelName.parse(line.wheel).tags) is not None
+            )
+            found[key] = Need(
+                name=name,
+                version=version,
+                hashes=hashes,
+                url=url,
+                pins=merged,
+                built=built,
+                from_source=name in no_binary,
+                buildable=builds is not None and name in builds.locks,
+            )
     return tuple(sorted(found.values(), key=lambda need: (need.name, str(need.version), sorted(need.hashes))))
 
 
@@ -95,7 +126,7 @@ def best(need: Need, wheels: Iterable[StoredWheel], target: Target) -> StoredWhe
     fitting = [
         stored
         for stored in wheels
-        if need.is_for(stored.wheel) and stored.is_any_of(need.hashes) and target.rank(stored.wheel.tags) is not None
+        if need.is_for(stored.wheel) and stored.is_any_of(need.accepted) and target.rank(stored.wheel.tags) is not None
     ]
     return max(fitting, key=lambda stored: _preference(stored.wheel, target), default=None)
 
@@ -107,7 +138,7 @@ def offers(need: Need, candidates: Iterable[Candidate], target: Target) -> list[
     locked one, and its bytes decide.
     """
     found = []
-    for candidate in candidates:
+    for candidate in () if need.from_source else candidates:
         wheel = wheel_of(candidate)
         if wheel is None or not need.is_for(wheel) or not _admits(candidate, target):
             continue
@@ -143,17 +174,32 @@ def why_none(need: Need, listing: Listing, target: Target) -> str:
         return f"the wheels that fit {target.name} require Python {asked}, and the target has {target.python}"
     if wheels:
         return f"no wheel for {target.name} (there are {len(wheels)} for other targets)"
-    if any(_is_sdist_of(need, candidate) for candidate in candidates):
-        return f"no wheel for {target.name}, only a source distribution, which this version cannot build"
+    if sdists(need, candidates):
+        return f"no wheel for {target.name}, only a source distribution, and no build lock says how to build it"
     return "the URL names no wheel of this project" if need.url is not None else f"no index has version {need.version}"
 
 
-def _is_sdist_of(need: Need, candidate: Candidate) -> bool:
-    try:
-        name, version = parse_sdist_filename(candidate.filename)
-    except InvalidSdistFilename:
-        return False
-    return name == need.name and need.version in {None, version}
+def has_only_an_sdist(need: Need, candidates: Sequence[Candidate], target: Target) -> bool:
+    """Return whether there is a locked sdist of a need and no wheel, locked or not, that would fit the target."""
+    wheels = [(wheel, each) for each in candidates if (wheel := wheel_of(each)) and need.is_for(wheel)]
+    fits = any(target.rank(wheel.tags) is not None and _admits(each, target) for wheel, each in wheels)
+    return bool(sdists(need, candidates)) and (need.from_source or not fits)
+
+
+def sdists(need: Need, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the offered sdists that the need's hashes may allow: those that state a locked one first."""
+    found = []
+    for candidate in candidates:
+        try:
+            sdist = SdistName.parse(candidate.filename)
+        except SdistError:
+            continue
+        stated = {digest for digest in candidate.digests if digest.strong}
+        comparable = {digest.algorithm for digest in stated} & {digest.algorithm for digest in need.hashes}
+        allowed = not comparable or not stated.isdisjoint(need.hashes)
+        if sdist.name == need.name and need.version in {None, sdist.version} and allowed:
+            found.append((not comparable, candidate.filename, candidate))
+    return [candidate for _, _, candidate in sorted(found, key=lambda item: item[:2])]
 
 
 def _preference(wheel: WheelName, target: Target) -> tuple[int, BuildTag, str]:

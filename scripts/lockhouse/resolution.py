@@ -15,7 +15,7 @@ from packaging.utils import NormalizedName
 from lockhouse import files, process
 from lockhouse.config import Config
 from lockhouse.errors import LockhouseError, ProcessError
-from lockhouse.project import LoadedLayer
+from lockhouse.layers import LoadedLayer
 from lockhouse.redact import redact_error
 
 _RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*: ([^<].*)")
@@ -41,10 +41,14 @@ class Compiler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a run told beside the lock: indexes asked and the index of each pin, without credentials, and notes."""
+    """What a run told beside the lock: indexes asked and the index of each pin, without credentials, and notes.
+
+    `offered` are the names of all files that the indexes have of each pin's version.
+    """
 
     asked: tuple[str, ...]
     origins: Mapping[NormalizedName, str]
+    offered: Mapping[NormalizedName, Sequence[str]]
     notes: tuple[str, ...]
 
 
@@ -92,7 +96,7 @@ def run(
         told = json.loads(answer.read_bytes())
         files.write_atomically(final, output.read_bytes())
     notes = (line.removeprefix(_NOTE) for line in done.stderr.splitlines() if line.startswith(_NOTE))
-    return Answer(asked=tuple(told["asked"]), origins=told["origins"], notes=tuple(notes))
+    return Answer(asked=tuple(told["asked"]), origins=told["origins"], offered=told["offered"], notes=tuple(notes))
 
 
 def _expected(layer: LoadedLayer) -> list[str]:

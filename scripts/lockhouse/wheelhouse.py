@@ -62,6 +62,14 @@ class Stray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSdist:
+    """A source distribution that builds start from: its file name, and the digests of the bytes that are there now."""
+
+    filename: str
+    digests: frozenset[Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What is in the wheelhouse now, sorted by file name; `present` is False where the directory is missing."""
 
@@ -80,6 +88,29 @@ class Wheelhouse:
     def state(self) -> Path:
         """Where Lockhouse keeps what is not a wheel."""
         return self.path / ".lockhouse"
+
+    @property
+    def inputs(self) -> "Wheelhouse":
+        """The wheels that builds are made with: a wheelhouse of its own, where no installer looks."""
+        return Wheelhouse(self.state / "build")
+
+    @property
+    def sdist_folder(self) -> Path:
+        """Where the source distributions are that builds start from."""
+        return self.state / "sdists"
+
+    def sdists(self, algorithms: Iterable[str] = ()) -> tuple[StoredSdist, ...]:
+        """Return the source distributions that are here, hashed; links are none."""
+        paths = sorted(
+            path
+            for path in self.sdist_folder.glob("*")
+            if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+        )
+        digests = files.digests_of_all(paths, {"sha256", *algorithms})
+        return tuple(
+            StoredSdist(filename=path.name, digests=frozenset(known))
+            for path, known in zip(paths, digests, strict=True)
+        )
 
     def inventory(self, algorithms: Iterable[str] = ()) -> Inventory:
         """Read the directory and hash every wheel in it, with sha256 and whatever else the locks use.
@@ -146,6 +177,15 @@ class Wheelhouse:
                 yield file, put
         finally:
             scratch.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make a folder for work in progress, which is gone in the end; only for whom holds the wheelhouse."""
+        folder = Path(tempfile.mkdtemp(dir=self._scratch()))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def needs_first_fill(self) -> bool:

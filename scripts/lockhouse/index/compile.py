@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import piptools.scripts.compile as pip_compile
 from packaging.utils import NormalizedName, canonicalize_name
-from pip._internal.exceptions import PipError
+from pip._internal.exceptions import InstallationSubprocessError, PipError
 from pip._internal.index.collector import CollectedSources, IndexContent, LinkCollector
 from pip._internal.models.link import Link
 from pip._internal.models.search_scope import SearchScope
@@ -45,6 +45,8 @@ from lockhouse.index.transport import NotThereError, Transport, reason
 from lockhouse.redact import redact
 
 _OURS, _NOTE = "lockhouse", "lockhouse-note"
+# So many lines of a failed sdist's output are told.
+_SAID = 12
 
 
 class _Collector(LinkCollector):  # type: ignore[misc]  # pip has no types for us
@@ -239,9 +241,11 @@ class _Repository(PyPIRepository):  # type: ignore[misc]  # pip-tools has no typ
     transports: dict[Any, Transport] = {}  # noqa: RUF012
     threads: ThreadPoolExecutor
     origins: dict[NormalizedName, list[str]] = {}  # noqa: RUF012
+    offered: dict[NormalizedName, list[str]] = {}  # noqa: RUF012
 
     def __init__(self, pip_args: list[str], cache_dir: str) -> None:
-        super().__init__([*pip_args, "--no-cache-dir"], cache_dir)
+        with session.named():
+            super().__init__([*pip_args, "--no-cache-dir"], cache_dir)
         finder = self.finder
         bound = [url for _, url in self.bindings.pairs]
         session.prepare(
@@ -255,6 +259,7 @@ class _Repository(PyPIRepository):  # type: ignore[misc]  # pip-tools has no typ
     def _get_req_hashes(self, ireq: InstallRequirement) -> set[str]:
         links = sorted((candidate.link for candidate in self._get_matching_candidates(ireq)), key=str)
         self.origins[canonicalize_name(ireq.name)] = list(dict.fromkeys(map(_index_of, links)))
+        self.offered[canonicalize_name(ireq.name)] = [str(link.filename) for link in links]
         stated = {link.url: _stated(link) for link in links}
         if not all(stated.values()):
             api = self._get_hashes_from_pypi(ireq)
@@ -322,7 +327,7 @@ def _ours(settings: Mapping[str, Any]) -> Iterator[None]:
     ours.bindings = Bindings(tuple((pattern, url) for pattern, url in settings["index-for"]))
     ours.connections = settings["connections"]
     ours.expected = tuple(settings["expected"])
-    ours.collectors, ours.transports, ours.origins = [], {}, {}
+    ours.collectors, ours.transports, ours.origins, ours.offered = [], {}, {}, {}
     ours.threads = ThreadPoolExecutor(ours.connections)
     theirs = pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader
     pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader = ours, _Resolver, _Downloader
@@ -344,12 +349,26 @@ def main(argv: Sequence[str]) -> int:
         _say(_OURS, str(error), *_notes())
         return 1
     except PipError as error:
-        _say(_OURS, *log.lines, reason(error), *_notes(), f"asked {', '.join(_asked()) or 'no index'}")
+        _say(_OURS, *log.lines, reason(error), *_output(error), *_notes(), f"asked {', '.join(_asked()) or 'no index'}")
         return 1
     _say(_NOTE, *_notes())
-    answer = {"asked": _asked(), "origins": {name: " and ".join(urls) for name, urls in _Repository.origins.items()}}
+    answer = {
+        "asked": _asked(),
+        "origins": {name: " and ".join(urls) for name, urls in _Repository.origins.items()},
+        "offered": _Repository.offered,
+    }
     Path(settings["answer"]).write_text(json.dumps(answer), encoding="utf-8")
     return 0
+
+
+def _output(error: BaseException | None) -> list[str]:
+    """Return the end of what an sdist's own code said, where that is what failed."""
+    while error is not None:
+        if isinstance(error, InstallationSubprocessError):
+            said = [line for line in str(error.context).splitlines() if line.strip()]
+            return said[1:-1][-_SAID:]
+        error = error.__cause__ or error.__context__
+    return []
 
 
 def _asked() -> list[str]:

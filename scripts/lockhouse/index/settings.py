@@ -16,7 +16,7 @@ from pip._internal.exceptions import ConfigurationError
 from lockhouse import process
 from lockhouse.config import Config
 from lockhouse.errors import ConfigError
-from lockhouse.project import LoadedLayer
+from lockhouse.layers import LoadedLayer
 
 # What of pip's configuration says where and how to connect, by its long option name.
 _CONNECTION_SETTINGS = frozenset(

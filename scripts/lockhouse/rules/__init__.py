@@ -36,6 +36,7 @@ _RULES = (
     Rule("wheel-missing", "error", "a pin is without its wheel"),
     Rule("wheel-extra", "error", "a file that no pin of any layer or target asks for"),
     Rule("hash-mismatch", "error", "the bytes are not the locked ones"),
+    Rule("wheel-unrecorded", "error", "built from source, but no line of the record vouches for it"),
     Rule("wheel-unusable", "error", "tags or Requires-Python do not fit the target"),
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
     Rule("wheel-broken", "error", "not a sound zip or RECORD, or a member leaves the tree"),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from packaging.utils import NormalizedName, canonicalize_name
 
 from lockhouse.errors import Location
-from lockhouse.project import LoadedLayer, Lock
+from lockhouse.layers import LoadedLayer, Lock
 from lockhouse.requirements import Pin, RequirementLine, UnlockableLine
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from packaging.utils import NormalizedName
 
 from lockhouse.errors import Location
-from lockhouse.project import LoadedLayer, Lock, Project
+from lockhouse.layers import LoadedLayer, Lock
+from lockhouse.project import Project
 from lockhouse.redact import redact
 from lockhouse.requirements import OptionLine, Pin
 from lockhouse.rules import Finding, finding

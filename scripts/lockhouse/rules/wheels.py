@@ -4,11 +4,10 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
-from packaging.utils import InvalidSdistFilename, parse_sdist_filename
-
 from lockhouse.errors import Location, WheelError
 from lockhouse.plan import Match, Need
 from lockhouse.rules import Finding, finding
+from lockhouse.sdist import SdistError, SdistName
 from lockhouse.target import Target
 from lockhouse.wheel import WheelContent, WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
@@ -48,7 +47,7 @@ def wheel_findings(match: Match, inventory: Inventory, target: Target, house: Pu
 
 def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house: PurePath) -> Finding:
     same = [stored for stored in match.spare if need.is_for(stored.wheel)]
-    locked = [stored for stored in same if stored.is_any_of(need.hashes)]
+    locked = [stored for stored in same if stored.is_any_of(need.accepted)]
     wrong = [stored for stored in same if target.rank(stored.wheel.tags) is not None]
     if locked:
         return finding(
@@ -58,6 +57,14 @@ def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house
             facts=[("pin", str(need.pins[0].location))],
             hint=_MEND,
         )
+    if wrong and need.buildable and not need.built:
+        return finding(
+            "wheel-unrecorded",
+            Location(house / wrong[0].filename),
+            f"no line of the record vouches for this build of {need.label}, with the build lock as it is",
+            facts=[("pin", str(need.pins[0].location)), ("actual", str(wrong[0].sha256))],
+            hint="run `make lock`, which builds and records it; or take back what changed in the build lock or the record",
+        )
     if wrong:
         [stored, *_] = wrong
         pin = next((pin for pin in need.pins if not stored.is_any_of(pin.hashes)), need.pins[0])
@@ -65,26 +72,31 @@ def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house
             "hash-mismatch",
             Location(house / stored.filename),
             f"these are not the bytes that are locked for {need.label}",
-            facts=[("pin", str(pin.location)), ("locked", _digests(need)), ("actual", str(stored.sha256))],
+            facts=[
+                ("pin", str(pin.location)),
+                (("recorded" if need.built else "locked"), _digests(need)),
+                ("actual", str(stored.sha256)),
+            ],
             hint=f"{_MEND}, which fetches the locked ones; if it was the lock that changed, take that back",
         )
     others = [stored.filename for stored in match.spare if stored.wheel.name == need.name]
     odd = [(stray.filename, stray.reason) for stray in inventory.strays if _is_file_of(need, stray.filename)]
     facts = [*([("instead", ", ".join(others))] if others else []), *odd]
     message = f"{need.label} has no wheel in {house.as_posix()}"
-    return finding("wheel-missing", need.pins[0].location, message, facts=facts, hint=_MEND)
+    unbuilt = "run `make lock`, which builds and records it" if need.buildable and not need.built else _MEND
+    return finding("wheel-missing", need.pins[0].location, message, facts=facts, hint=unbuilt)
 
 
 def _digests(need: Need) -> str:
-    hashes = sorted(map(str, need.hashes))
+    hashes = sorted(map(str, need.built or need.hashes))
     return hashes[0] if len(hashes) == 1 else f"{hashes[0]} or one of {len(hashes) - 1} more"
 
 
 def _is_file_of(need: Need, filename: str) -> bool:
     """Return whether a file that is no usable wheel is named for the project: as a wheel, or as an sdist."""
     try:
-        name = WheelName.parse(filename).name if filename.endswith(".whl") else parse_sdist_filename(filename)[0]
-    except (WheelError, InvalidSdistFilename):
+        name = WheelName.parse(filename).name if filename.endswith(".whl") else SdistName.parse(filename).name
+    except (WheelError, SdistError):
         return False
     return name == need.name
 

@@ -1,0 +1,5 @@
+"""From an unpacked sdist and an environment of locked build wheels to a wheel: isolated, and the same every time."""
+
+from lockhouse.building.recipe import BuildError, Built, Workshop, build, isolation_here, requires
+
+__all__ = ["BuildError", "Built", "Workshop", "build", "isolation_here", "requires"]

@@ -1,0 +1,101 @@
+"""What a project commits about its builds: a build lock for each pin that is built from source, and the record.
+
+`requirements/build/NAME.in` has two parts: above a line what the sdist and its backend ask for, below it what users add.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from lockhouse import layers, record
+from lockhouse.config import Config, Layer
+from lockhouse.digest import Digest
+from lockhouse.layers import LoadedLayer
+from lockhouse.record import Line, Record
+
+FOLDER = PurePosixPath("requirements", "build")
+RECORD = PurePosixPath("requirements", "built.sum")
+_FOR = "# It is for "
+_BELOW = "# Below this line stands what you add: what the sdist forgets, or limits like `setuptools<81`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildLock:
+    """The build lock of one project: its source and lock as a layer, and the sdist that the source was written for."""
+
+    name: NormalizedName
+    layer: LoadedLayer
+    sdist: Digest | None
+
+    @property
+    def digest(self) -> Digest | None:
+        """What the record knows the lock by; None where it does not exist."""
+        return record.build_lock_digest(self.layer.lock.pins) if self.layer.lock else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builds:
+    """Every build lock by its project's name, and the record."""
+
+    locks: Mapping[NormalizedName, BuildLock]
+    record: Record
+
+    def vouched(self, name: NormalizedName, hashes: Iterable[Digest]) -> tuple[Line, ...]:
+        """Return the lines of the record that hold for a pin with these hashes, under the build lock as it is now."""
+        lock = self.locks.get(name)
+        known = lock.digest if lock else None
+        return tuple(line for line in self.record.for_sdist(frozenset(hashes)) if line.build_lock == known)
+
+
+def layer_of(name: NormalizedName) -> Layer:
+    """Return where a project's build lock and its source are."""
+    return Layer(f"build/{name}", FOLDER / f"{name}.txt", (FOLDER / f"{name}.in",))
+
+
+def read(config: Config, environ: Mapping[str, str]) -> Builds:
+    """Read the build locks and the record. Raises RequirementsError and RecordError."""
+    known = record.read(config.root / RECORD, RECORD)
+    paths = sorted((config.root / FOLDER).glob("*.in"))
+    names = [canonicalize_name(path.stem) for path in paths if not path.name.startswith(".")]
+    return Builds(locks={name: load(name, config, environ) for name in names}, record=known)
+
+
+def load(name: NormalizedName, config: Config, environ: Mapping[str, str]) -> BuildLock:
+    """Read one build lock. Raises RequirementsError for a line that cannot be read."""
+    layer = layer_of(name)
+    return BuildLock(
+        name=name,
+        layer=layers.load(layer, config, environ),
+        sdist=_sdist((config.root / layer.sources[0]).read_text("utf-8")),
+    )
+
+
+def source_text(sdist: str, digest: Digest, asked: Iterable[str], before: str) -> str:
+    """Return a build lock's source: what the sdist asks for, and below it what users had added to `before`."""
+    own = before.partition(_BELOW)[2].lstrip("\n")
+    head = [
+        f"# What {sdist} asks for to be built; `lockhouse lock` writes this part.",
+        f"{_FOR}{digest}",
+        *dict.fromkeys(asked),
+        "",
+        _BELOW,
+    ]
+    return "\n".join([*head, own])
+
+
+def asked_in(text: str) -> tuple[str, ...]:
+    """Return the requirements in the part of a source that we write."""
+    lines = text.partition(_BELOW)[0].splitlines()
+    return tuple(line for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _sdist(text: str) -> Digest | None:
+    for line in text.splitlines():
+        if line.startswith(_FOR):
+            try:
+                return Digest.parse(line.removeprefix(_FOR).strip())
+            except ValueError:
+                return None
+    return None

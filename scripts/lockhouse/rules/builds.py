@@ -1,0 +1,90 @@
+"""Rules about what is committed of builds: each build lock answers its source, is for the pinned sdist, and is needed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
+
+from lockhouse.builds import FOLDER, BuildLock
+from lockhouse.errors import Location
+from lockhouse.plan import Need
+from lockhouse.project import Project
+from lockhouse.requirements import Pin
+from lockhouse.rules import Finding, finding
+from lockhouse.rules.freshness import freshness
+from lockhouse.rules.locks import lock_findings
+from lockhouse.sdist import SdistError, SdistName
+from lockhouse.target import Target
+from lockhouse.wheelhouse import StoredSdist
+
+
+def build_findings(project: Project, target: Target) -> Iterator[Finding]:
+    """Report what is wrong with the build locks of the project's pins, and those that no pin needs any more."""
+    pins = [pin for layer in project.layers.values() for pin in layer.pins]
+    unlocked = any(layer.lock is None for layer in project.layers.values())
+    for lock in project.builds.locks.values():
+        own = [pin for pin in pins if pin.name == lock.name]
+        if own or unlocked:
+            yield from of_lock(lock, own, target)
+        else:
+            yield finding(
+                "lock-orphan",
+                Location(FOLDER / f"{lock.name}.in"),
+                f"no layer pins {lock.name} any more, so nothing is built with this",
+                hint="run `make lock`, which removes it",
+            )
+
+
+def of_lock(lock: BuildLock, pins: Iterable[Pin], target: Target) -> Iterator[Finding]:
+    """Report where one build lock is not that of the pins' sdist, or does not answer its source."""
+    hashes = {digest for pin in pins for digest in pin.hashes}
+    if hashes and lock.sdist not in hashes:
+        yield finding(
+            "lock-stale",
+            Location(lock.layer.layer.sources[0], 2),
+            f"this was written for another sdist of {lock.name} than the one that is pinned",
+            facts=[("written for", str(lock.sdist or "none"))],
+            hint="run `make lock`",
+        )
+    yield from freshness(lock.layer, target)
+    if lock.layer.lock:
+        yield from lock_findings(lock.layer.lock, target)
+
+
+def sdist_findings(
+    built: Sequence[Need], allowed: Sequence[Need], stored: Sequence[StoredSdist], folder: PurePath
+) -> Iterator[Finding]:
+    """Report where the sdists that are here are not those that the built pins lock, both ways."""
+    mend = "run `make wheelhouse`"
+    explained = set()
+    for sdist in stored:
+        if any(not sdist.digests.isdisjoint(need.hashes) for need in allowed):
+            continue
+        where = Location(folder / sdist.filename)
+        need = next((need for need in allowed if _is_of(need, sdist.filename)), None)
+        if need is None:
+            yield finding("wheel-extra", where, "no pin is built from this source distribution", hint=mend)
+            continue
+        explained.add(need)
+        actual = next(str(digest) for digest in sdist.digests if digest.algorithm == "sha256")
+        yield finding(
+            "hash-mismatch",
+            where,
+            f"these are not the bytes that are locked for {need.label}",
+            facts=[("pin", str(need.pins[0].location)), ("actual", actual)],
+            hint=mend,
+        )
+    for need in built:
+        if need not in explained and not any(sdist.digests & need.hashes for sdist in stored):
+            yield finding(
+                "wheel-missing",
+                need.pins[0].location,
+                f"the source distribution that {need.label} is built from is not in {folder.as_posix()}",
+                hint=mend,
+            )
+
+
+def _is_of(need: Need, filename: str) -> bool:
+    try:
+        name = SdistName.parse(filename)
+    except SdistError:
+        return False
+    return name.name == need.name and need.version in {None, name.version}
