@@ -210,9 +210,9 @@ def test_wheelhouse_mends_what_was_tampered_with_in_it(locked: Project):
 
 
 def _bytes_in(project: Project) -> dict[str, str]:
-    # Which port of this machine something came from is not its bytes.
+    # Which port of this machine something came from, and in which folder it was built, is not its bytes.
     tree = project.tree("wheelhouse", ignore=("tmp",))
-    return {path: digest for path, digest in tree.items() if not path.endswith("manifest.json")}
+    return {path: digest for path, digest in tree.items() if not path.endswith(("manifest.json", ".log"))}
 
 
 def test_a_false_line_of_the_record_is_found(locked: Project):
@@ -363,6 +363,69 @@ def test_a_build_requirement_that_is_not_locked_is_named(locked: Project, index:
     locked.write(source, locked.read(source) + "helper\n")
     ok(locked.call("lock"))
     assert sdist.name in locked.read(RECORD)
+
+
+def _outer(index: Index) -> None:
+    toml = '[build-system]\nrequires = ["setuptools", "inner"]\nbuild-backend = "setuptools.build_meta"\n'
+    setup = "import inner\nfrom setuptools import setup\nsetup(name='outer', version='1.0', packages=['outer'])\n"
+    build_sdist(index.directory, "outer", "1.0", files={"pyproject.toml": toml, "setup.py": setup})
+
+
+@pytest.mark.slow
+def test_a_build_requirement_without_a_wheel_is_built_first(project: Project, index: Index, tmp_path: Path):
+    offer(index, "setuptools")
+    build_sdist(index.directory, "inner", "1.0")
+    _outer(index)
+    project.write("requirements/main.in", "outer\n")
+    ok(project.call("lock"))
+    recorded = [line.split()[0] for line in project.read(RECORD).splitlines() if not line.startswith("#")]
+    assert recorded == ["inner-1.0-py3-none-any.whl", "outer-1.0-py3-none-any.whl"]
+    ok(project.call("wheelhouse"))
+    ok(project.call("check"))
+    assert [path.name for path in (project.root / "wheelhouse").glob("*.whl")] == ["outer-1.0-py3-none-any.whl"]
+    assert (project.root / "wheelhouse/.lockhouse/build/inner-1.0-py3-none-any.whl").exists()
+    index.reset_log()
+    ok(project.call("lock"))
+    assert not index.requests
+    other = Project(tmp_path / "other", project.environ)
+    shutil.copytree(project.root / "requirements", other.root / "requirements")
+    ok(other.call("wheelhouse"))
+    ok(other.call("check"))
+    ok(other.call("install"))
+    _append("wheelhouse/.lockhouse/build/inner-*.whl")(other)
+    assert findings(other) == ["hash-mismatch"]
+    ok(other.call("wheelhouse"))
+    ok(other.call("check"))
+
+
+@pytest.mark.slow
+def test_builds_that_need_each_other_are_an_error_that_names_them(project: Project, index: Index):
+    offer(index, "setuptools")
+    toml = '[build-system]\nrequires = ["setuptools", "outer"]\nbuild-backend = "setuptools.build_meta"\n'
+    # Its metadata can be read without building anything: pip-compile would go in circles itself.
+    info = "Metadata-Version: 2.2\nName: {0}\nVersion: 1.0\n"
+    build_sdist(index.directory, "inner", "1.0", files={"pyproject.toml": toml, "PKG-INFO": info.format("inner")})
+    _outer(index)
+    project.write("requirements/main.in", "outer\n")
+    said = project.call("lock")
+    assert said.status == 1, said
+    assert not (project.root / RECORD).exists()
+
+
+def test_a_lock_that_somebody_else_wrote_is_given_its_builds(locked: Project):
+    shutil.rmtree(locked.root / "requirements/build")
+    (locked.root / RECORD).unlink()
+    shutil.rmtree(locked.root / "wheelhouse")
+    said = locked.call("wheelhouse")
+    assert said.status == 1, said
+    assert "hint: run `make lock`, which finds out how to build it" in said.stderr
+    ok(locked.call("lock"))
+    assert WHEEL in locked.read(RECORD)
+    ok(locked.call("wheelhouse"))
+    ok(locked.call("check"))
+    logs = [path.name for path in (locked.root / "wheelhouse/.lockhouse/logs").iterdir()]
+    assert logs
+    assert all(name.startswith("legacy-") for name in logs)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -370,7 +371,8 @@ def test_a_host_that_puts_off_again_and_again_is_given_up(index: Index, open_ind
 def test_a_file_that_is_put_off_again_and_again_is_given_up_alone(index: Index, open_index: Open, wheel: Path):
     other = build_wheel(index.directory, "beta", "1.0")
     index.fault = lambda request: Fault.busy(1) if request.filename == wheel.name else None
-    source = open_index(policy=BRIEF)
+    # Long enough for the other one to be served between two refusals, on a busy machine too.
+    source = open_index(policy=replace(BRIEF, pause=3.5))
     done = threading.Event()
 
     def keep_asking() -> None:

@@ -11,17 +11,18 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from lockhouse import builds, construct, files, plan, resolution
-from lockhouse.builds import BuildLock
+from lockhouse.builds import BuildLock, Builds
 from lockhouse.check import required_and_allowed
 from lockhouse.construct import Made, Sdist, Yard
 from lockhouse.errors import LockhouseError
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.record import Record
+from lockhouse.requirements import Pin
 from lockhouse.resolution import Compiler
 from lockhouse.rules.builds import of_lock
 from lockhouse.source import Candidate
-from lockhouse.wheelhouse import Inventory
+from lockhouse.wheelhouse import Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +33,18 @@ class Done:
     dropped: tuple[NormalizedName, ...]
 
 
-def unrecorded(current: Project, yard: Yard, inventory: Inventory) -> tuple[Need, ...]:
+def unrecorded(current: Project, yard: Yard) -> tuple[Need, ...]:
     """Return the needs whose build lock is stale, or that the record knows no build of; no network is used."""
     required, _ = required_and_allowed(current, tuple(current.layers.values()), yard.target)
-    chosen = dict(plan.match(required, required, inventory, yard.target).chosen)
+    built = [need for need in required if need.from_source or need.buildable]
+    if not built:
+        return ()
+    inventory = yard.house.inventory({digest.algorithm for need in built for digest in need.hashes})
+    chosen = dict(plan.match(built, built, inventory, yard.target).chosen)
     found = []
-    for need in required:
+    for need in built:
         stored = chosen.get(need)
-        if not (need.from_source or need.buildable) or (stored and stored.is_any_of(need.hashes)):
+        if stored and not need.from_source and stored.is_any_of(need.hashes):
             continue
         lock = current.builds.locks.get(need.name)
         if lock is None or not need.built or any(of_lock(lock, need.pins, yard.target)):
@@ -57,35 +62,27 @@ def lock_builds(
 ) -> Done:
     """Lock and record what must be built; `upgrade` gives pip-compile's options for what may move in a build lock.
 
-    `offered` are the names of the files that indexes have of some pins' versions; about others of which no wheel is here,
-    the index is asked once there is a wheelhouse. Raises LockhouseError for what cannot be locked or built; then the
-    record stays as it was.
+    `offered` are the names of the files that indexes have of some pins' versions; about others the index is asked only
+    where the last fill found no wheel. Raises LockhouseError for what cannot be locked or built; then the record stays as
+    it was.
     """
     _refuse_conflicts(current, yard)
-    algorithms = {d.algorithm for layer in current.layers.values() for pin in layer.pins for d in pin.hashes}
-    inventory = yard.house.inventory(algorithms)
-    todo = list(unrecorded(current, yard, inventory))
+    todo = list(unrecorded(current, yard))
     todo += [need for need in _moving(current, yard, upgrade) if need not in todo]
     unsure = [need for need in todo if not need.from_source and not need.built]
-    unsure += [need for need in _unmet(current, yard, inventory) if need not in todo]
+    unsure += [need for need in _doubtful(current, yard, offered) if need not in todo]
     if unsure:
         todo = [need for need in todo if need not in unsure]
         todo += [need for need in unsure if need.name in offered and _is_without_wheel(need, offered[need.name], yard)]
-        unknown = [need for need in unsure if need.name not in offered and (need.buildable or inventory.wheels)]
+        unknown = [need for need in unsure if need.name not in offered]
         if unknown:
             todo += _with_only_an_sdist(unknown, yard)
     made: list[Made] = []
     if todo:
         with yard.house.held(yard.waiting), yard.house.scratch() as scratch:
-            locks = _locked(current, todo, yard, scratch, connect=connect, upgrade=upgrade)
-            current = current.with_builds(builds.read(current.config, yard.environ))
-            made = _built(
-                [(need, here, current.builds.locks[need.name]) for need, here in locks.items()], yard, scratch
-            )
-            for each in made:
-                construct.put(each, yard)
+            work = _Work(current, yard, scratch, connect(), upgrade)
+            made = work.through(todo, yard.house, ())
             construct.describe(made, yard)
-            _record(current, made)
     dropped = _drop_orphans(current)
     current = current.with_builds(builds.read(current.config, yard.environ))
     _record(current, ())
@@ -113,10 +110,11 @@ def _moving(current: Project, yard: Yard, upgrade: Callable[[BuildLock], Sequenc
             yield need
 
 
-def _unmet(current: Project, yard: Yard, inventory: Inventory) -> tuple[Need, ...]:
-    required, allowed = required_and_allowed(current, tuple(current.layers.values()), yard.target)
-    unmet = plan.match(required, allowed, inventory, yard.target).unmet
-    return tuple(need for need in unmet if need.hashes and not need.from_source and not need.built)
+def _doubtful(current: Project, yard: Yard, offered: Mapping[NormalizedName, Sequence[str]]) -> tuple[Need, ...]:
+    """Return the needs that may have no wheel: those of new locks, and those of which the last fill found none."""
+    required, _ = required_and_allowed(current, tuple(current.layers.values()), yard.target)
+    names = offered.keys() | yard.house.unbuilt
+    return tuple(need for need in required if need.name in names and need.hashes and not need.built)
 
 
 def _is_without_wheel(need: Need, filenames: Sequence[str], yard: Yard) -> bool:
@@ -136,54 +134,85 @@ def _with_only_an_sdist(needs: Sequence[Need], yard: Yard) -> list[Need]:
         return [need for need, only in zip(needs, threads.map(ask, needs), strict=True) if only]
 
 
-def _locked(
-    current: Project,
-    needs: Sequence[Need],
-    yard: Yard,
-    scratch: Path,
-    *,
-    connect: Callable[[], Compiler],
-    upgrade: Callable[[BuildLock], Sequence[str]],
-) -> Mapping[Need, Sdist]:
-    """Bring the build locks of the needs up to date: with what the sdist asks for, then with what its backend does."""
-    here = construct.fetched_sdists(needs, yard)
-    compiler = connect()
-    asked: dict[Need, tuple[str, ...]] = {}
+@dataclass(slots=True)
+class _Work:
+    """Locks, builds and records: what the pins need, and before it what their builds need."""
 
-    def compile_lock(need: Need) -> None:
-        yard.say(f"locking what {need.label} is built with")
-        path = current.config.root / builds.FOLDER / f"{need.name}.in"
+    current: Project
+    yard: Yard
+    scratch: Path
+    compiler: Compiler
+    upgrade: Callable[[BuildLock], Sequence[str]]
+
+    def through(self, needs: Sequence[Need], into: Wheelhouse, above: tuple[NormalizedName, ...]) -> list[Made]:
+        """Bring needs to recorded wheels in a wheelhouse; `above` are the builds that wait for them."""
+        for need in needs:
+            if need.name in above:
+                circle = " -> ".join((*above[above.index(need.name) :], need.name))
+                raise LockhouseError(
+                    f"these are needed to build each other, and none of them has a wheel: {circle}",
+                    hint=f"have a wheel of one of them on the index, or limit it in requirements/build/{above[-1]}.in",
+                )
+        here = construct.fetched_sdists(needs, self.yard)
+        asked = {need: construct.build_system(here[need], self.scratch).build_system.requires for need in needs}
+        known, made = self._with_inputs(needs, here, asked, above)
+        with ThreadPoolExecutor(2) as threads:
+            more = list(
+                threads.map(
+                    lambda need: construct.asked_by_backend(
+                        here[need], known.locks[need.name], known, self.yard, self.scratch
+                    ),
+                    needs,
+                )
+            )
+        wanting = [need for need, extra in zip(needs, more, strict=True) if set(extra) - set(asked[need])]
+        asked |= {need: (*asked[need], *extra) for need, extra in zip(needs, more, strict=True)}
+        if wanting:
+            known, inner = self._with_inputs(wanting, here, asked, above)
+            made += inner
+        built = _built([(need, here[need]) for need in needs], known, self.yard, self.scratch)
+        for each in built:
+            construct.put(each, into)
+        self.current = self.current.with_builds(known)
+        _record(self.current, built)
+        self._reread()
+        return [*made, *built]
+
+    def _with_inputs(
+        self,
+        needs: Sequence[Need],
+        here: Mapping[Need, Sdist],
+        asked: Mapping[Need, Sequence[str]],
+        above: tuple[NormalizedName, ...],
+    ) -> tuple[Builds, list[Made]]:
+        """Lock what is asked for, and have it here, built where it must be."""
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(lambda need: self._compile(need, here[need], asked[need]), needs))
+        made: list[Made] = []
+        self._reread()
+        for need in needs:
+            if left := construct.fetched_inputs([need.name], self.current.builds, self.yard):
+                made += self.through(left, self.yard.house.inputs, (*above, need.name))
+        return self.current.builds, made
+
+    def _compile(self, need: Need, here: Sdist, asked: Sequence[str]) -> None:
+        config = self.current.config
+        self.yard.say(f"locking what {need.label} is built with")
+        path = config.root / builds.FOLDER / f"{need.name}.in"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        text = builds.source_text(here[need].path.name, here[need].digest, asked[need], before)
-        files.write_if_different(path, text)
-        lock = builds.load(need.name, current.config, yard.environ)
-        if not lock.layer.lock or any(of_lock(lock, need.pins, yard.target)) or upgrade(lock):
-            resolution.run(lock.layer, current.config, compiler, upgrade=upgrade(lock))
+        files.write_if_different(path, builds.source_text(here.path.name, here.digest, asked, before))
+        lock = builds.load(need.name, config, self.yard.environ)
+        options = self.upgrade(lock)
+        if not lock.layer.lock or any(of_lock(lock, need.pins, self.yard.target)) or options:
+            resolution.run(lock.layer, config, self.compiler, upgrade=options)
 
-    def compile_all(some: Sequence[Need]) -> dict[NormalizedName, BuildLock]:
-        with ThreadPoolExecutor(2) as threads:
-            list(threads.map(compile_lock, some))
-        known = builds.read(current.config, yard.environ).locks
-        construct.fetched_inputs([known[need.name] for need in needs], known.values(), yard)
-        return dict(known)
-
-    for need in needs:
-        asked[need] = construct.build_system(here[need], scratch).build_system.requires
-    locks = compile_all(needs)
-    with ThreadPoolExecutor(2) as threads:
-        more = list(
-            threads.map(lambda need: construct.asked_by_backend(here[need], locks[need.name], yard, scratch), needs)
-        )
-    wanting = [need for need, extra in zip(needs, more, strict=True) if set(extra) - set(asked[need])]
-    asked |= {need: (*asked[need], *extra) for need, extra in zip(needs, more, strict=True)}
-    if wanting:
-        compile_all(wanting)
-    return here
+    def _reread(self) -> None:
+        self.current = self.current.with_builds(builds.read(self.current.config, self.yard.environ))
 
 
-def _built(jobs: Sequence[tuple[Need, Sdist, BuildLock]], yard: Yard, scratch: Path) -> list[Made]:
-    outcomes = list(construct.made(jobs, yard, scratch))
+def _built(jobs: Sequence[tuple[Need, Sdist]], known: Builds, yard: Yard, scratch: Path) -> list[Made]:
+    outcomes = list(construct.made(jobs, known, yard, scratch))
     errors = [outcome for _, outcome in outcomes if isinstance(outcome, LockhouseError)]
     if errors:
         hint = next((error.hint for error in errors if error.hint), None)
@@ -198,8 +227,7 @@ def _record(current: Project, made: Sequence[Made]) -> None:
         record = record.with_(each.line)
     valid = {
         line
-        for layer in current.layers.values()
-        for pin in layer.pins
+        for pin in _pins(current)
         if (lock := current.builds.locks.get(pin.name))
         for line in record.for_sdist(frozenset(pin.hashes))
         if line.build_lock == lock.digest
@@ -213,9 +241,13 @@ def _record(current: Project, made: Sequence[Made]) -> None:
 def _drop_orphans(current: Project) -> tuple[NormalizedName, ...]:
     if not all(layer.lock for layer in current.layers.values()):
         return ()
-    pinned = {pin.name for layer in current.layers.values() for pin in layer.pins}
+    pinned = {pin.name for pin in _pins(current)}
     dropped = tuple(sorted(current.builds.locks.keys() - pinned))
     for name in dropped:
         for suffix in (".in", ".txt"):
             (current.config.root / builds.FOLDER / f"{name}{suffix}").unlink(missing_ok=True)
     return dropped
+
+
+def _pins(current: Project) -> list[Pin]:
+    return [*(pin for layer in current.layers.values() for pin in layer.pins), *current.builds.pins]

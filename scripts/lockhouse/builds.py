@@ -14,6 +14,7 @@ from lockhouse.config import Config, Layer
 from lockhouse.digest import Digest
 from lockhouse.layers import LoadedLayer
 from lockhouse.record import Line, Record
+from lockhouse.requirements import Pin
 
 FOLDER = PurePosixPath("requirements", "build")
 RECORD = PurePosixPath("requirements", "built.sum")
@@ -41,6 +42,11 @@ class Builds:
 
     locks: Mapping[NormalizedName, BuildLock]
     record: Record
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Everything that builds are locked to be made with."""
+        return tuple(pin for lock in self.locks.values() for pin in lock.layer.pins)
 
     def vouched(self, name: NormalizedName, hashes: Iterable[Digest]) -> tuple[Line, ...]:
         """Return the lines of the record that hold for a pin with these hashes, under the build lock as it is now."""

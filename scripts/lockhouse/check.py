@@ -122,11 +122,22 @@ def _inputs(
     if not locks or not (built or house.inputs.path.is_dir()):
         return
     root = project.config.root
-    stored = house.sdists({digest.algorithm for need in allowed for digest in need.hashes})
-    yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
-    required = plan.needs([locks[need.name].layer.pins for need in built if need.name in locks], target)
-    every = plan.needs([lock.layer.pins for lock in locks.values()], target)
+    every = plan.needs([lock.layer.pins for lock in locks.values()], target, builds=project.builds)
     inventory = house.inputs.inventory({digest.algorithm for need in every for digest in need.hashes})
+    # What builds are made with may be built itself, and so on.
+    required: tuple[Need, ...] = ()
+    todo = built
+    while todo:
+        more = plan.needs(
+            [locks[need.name].layer.pins for need in todo if need.name in locks], target, builds=project.builds
+        )
+        required = tuple(dict.fromkeys((*required, *more)))
+        chosen = plan.match(more, more, inventory, target).chosen
+        todo = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
+        built += todo
+    may_be += [need for need in every if need.buildable]
+    stored = house.sdists({digest.algorithm for need in (*allowed, *every) for digest in need.hashes})
+    yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
     inputs = plan.match(required, every, inventory, target)
     yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
 

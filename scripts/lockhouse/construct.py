@@ -14,9 +14,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lockhouse import building, files, fill, install, plan, sdist, wheel
+from packaging.utils import NormalizedName
+
+from lockhouse import building, builds, files, fill, install, plan, sdist, wheel
 from lockhouse.building import Workshop
-from lockhouse.builds import BuildLock
+from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
 from lockhouse.digest import Digest
 from lockhouse.errors import FetchError, LockhouseError
@@ -132,29 +134,31 @@ def _is_of(need: Need, filename: str) -> bool:
     return name.name == need.name and need.version in {None, name.version}
 
 
-def build_needs(locks: Iterable[BuildLock], target: Target) -> tuple[Need, ...]:
+def build_needs(locks: Iterable[BuildLock], known: Builds, target: Target) -> tuple[Need, ...]:
     """Return the wheels that the build locks ask for; every build lock is an environment of its own."""
-    return plan.needs([lock.layer.pins for lock in locks], target)
+    return plan.needs([lock.layer.pins for lock in locks], target, builds=known)
 
 
-def fetched_inputs(locks: Sequence[BuildLock], every: Iterable[BuildLock], yard: Yard) -> None:
-    """Have every wheel of these build locks here, and no wheel that none of `every` asks for. Raises IncompleteError."""
-    fill.fill(
+def fetched_inputs(names: Iterable[NormalizedName], known: Builds, yard: Yard) -> tuple[Need, ...]:
+    """Have every wheel of these build locks here, and no other; return what must be built itself. Raises IncompleteError."""
+    outcome = fill.fill(
         yard.house.inputs,
-        required=build_needs(locks, yard.target),
-        allowed=build_needs(every, yard.target),
+        required=build_needs([known.locks[name] for name in names], known, yard.target),
+        allowed=build_needs(known.locks.values(), known, yard.target),
         target=yard.target,
         undecided=lambda _: False,
         connect=yard.connect,
         connections=yard.config.connections,
         progress=yard.progress(),
         waiting=yard.waiting,
+        leave_sdists=True,
     )
+    return outcome.left
 
 
-def asked_by_backend(here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -> tuple[str, ...]:
+def asked_by_backend(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: Path) -> tuple[str, ...]:
     """Return what the sdist's backend asks for beyond `build-system.requires` (PEP 517). Raises BuildError."""
-    workshop = _workshop(here, lock, yard, scratch)
+    workshop = _workshop(here, lock, known, yard, scratch)
     try:
         return building.requires(workshop)
     except LockhouseError as error:
@@ -174,28 +178,47 @@ def build_system(here: Sdist, scratch: Path) -> Unpacked:
 
 
 def made(
-    jobs: Sequence[tuple[Need, Sdist, BuildLock]], yard: Yard, scratch: Path
+    jobs: Sequence[tuple[Need, Sdist]], known: Builds, yard: Yard, scratch: Path
 ) -> Iterator[tuple[Need, "Made | LockhouseError"]]:
     """Build every need, as many at a time as there are cores, and yield each as it is given, failures as errors.
 
     `scratch` is the caller's, and must be gone when he is done.
     """
 
-    def build(job: tuple[Need, Sdist, BuildLock]) -> "Made | LockhouseError":
+    def build(job: tuple[Need, Sdist]) -> "Made | LockhouseError":
+        need, here = job
         try:
-            return _made(*job, yard, scratch)
+            return _made(need, here, known, yard, scratch)
         except LockhouseError as error:
-            return _named(error, job[2])
+            return _named(error, known.locks[need.name])
 
+    before = _committed(yard.config)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for (need, _, _), outcome in zip(jobs, threads.map(build, jobs), strict=True):
-            yield need, outcome
+        outcomes = list(threads.map(build, jobs))
+    # Where the system cuts builds off they cannot do that; elsewhere they must not go unnoticed.
+    if changed := sorted(path for path, _ in before ^ _committed(yard.config)):
+        raise LockhouseError(
+            f"{', '.join(dict.fromkeys(changed))} changed while {', '.join(need.label for need, _ in jobs)} was built",
+            hint="look at what changed there, and take it back; nothing of this build was kept",
+        )
+    yield from zip((need for need, _ in jobs), outcomes, strict=True)
 
 
-def _made(need: Need, here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -> Made:
+def _committed(config: Config) -> set[tuple[str, Digest]]:
+    """Return the locks, build locks and record as they are now."""
+    paths = [config.root / layer.lock for layer in config.layers.values()]
+    paths += [*(config.root / builds.FOLDER).glob("*"), config.root / builds.RECORD]
+    return {(path.relative_to(config.root).as_posix(), files.digests(path)[0]) for path in paths if path.is_file()}
+
+
+def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> Made:
     yard.say(f"building {need.label}")
-    workshop = _workshop(here, lock, yard, scratch)
-    done = building.build(workshop)
+    lock = known.locks[need.name]
+    workshop = _workshop(here, lock, known, yard, scratch)
+    try:
+        done = building.build(workshop)
+    finally:
+        _keep_logs(workshop, need, yard)
     name = WheelName.parse(done.wheel.name)
     if not need.is_for(name):
         raise LockhouseError(
@@ -209,15 +232,15 @@ def _made(need: Need, here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -
     content = wheel.read(done.wheel, name)
     if wrong := (*content.misnamed, *content.broken):
         raise LockhouseError(f"{here.path.name} builds to a wheel that is not sound: {'; '.join(wrong)}")
-    known = lock.digest
-    if known is None:
+    build_lock = lock.digest
+    if build_lock is None:
         raise LockhouseError(f"{need.label} has no build lock", hint="run `make lock`")
     line = Line(
         wheel=name.filename,
         digest=files.digests(done.wheel)[0],
         sdist=here.path.name,
         sdist_digest=here.digest,
-        build_lock=known,
+        build_lock=build_lock,
     )
     how = {"namespaces": "cut off from network and other files", "scrubbed": "not cut off by the system"}[
         done.isolation
@@ -227,17 +250,25 @@ def _made(need: Need, here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -
     return Made(need=need, path=done.wheel, wheel=name, line=line, origin=origin)
 
 
+def _keep_logs(workshop: Workshop, need: Need, yard: Yard) -> None:
+    folder = yard.house.state / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for log in workshop.scratch.glob("*.log"):
+        if log.is_file() and not log.is_symlink():
+            shutil.copyfile(log, folder / f"{need.name}-{log.name}")
+
+
 def _is_tied(name: WheelName) -> bool:
     return any(tag.platform.startswith("linux_") for tag in name.tags)
 
 
-def _workshop(here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -> Workshop:
+def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: Path) -> Workshop:
     own = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{lock.name}-"))
     if files.digests(here.path, {here.digest.algorithm})[0] != here.digest:
         raise LockhouseError(f"{here.path.name} is not the locked sdist any more", hint="run `make wheelhouse` again")
     (own / "source").mkdir()
     unpacked = sdist.unpack(here.path, own / "source")
-    needs = build_needs([lock], yard.target)
+    needs = build_needs([lock], known, yard.target)
     inventory = yard.house.inputs.inventory({digest.algorithm for need in needs for digest in need.hashes})
     match = plan.match(needs, needs, inventory, yard.target)
     if match.unmet:
@@ -258,10 +289,10 @@ def _workshop(here: Sdist, lock: BuildLock, yard: Yard, scratch: Path) -> Worksh
     )
 
 
-def put(each: Made, yard: Yard) -> None:
-    """Put a built wheel into the wheelhouse, if its bytes are still those that were built."""
+def put(each: Made, house: Wheelhouse) -> None:
+    """Put a built wheel into a wheelhouse, if its bytes are still those that were built."""
     hasher = hashlib.sha256()
-    with yard.house.incoming() as (file, give_name), each.path.open("rb") as built:
+    with house.incoming() as (file, give_name), each.path.open("rb") as built:
         while chunk := built.read(1 << 20):
             hasher.update(chunk)
             file.write(chunk)

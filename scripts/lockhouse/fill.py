@@ -67,9 +67,11 @@ def fill(
     connections: int,
     progress: Progress,
     waiting: Callable[[], None],
+    leave_sdists: bool = False,
 ) -> Outcome:
     """Fetch what is needed and not there, remove what nobody asks for, and write down what there is.
 
+    With `leave_sdists`, whatever has a source distribution alone is `left`; otherwise only what has a build lock is.
     Wheels that `undecided` holds for are never removed. `connect` is called only if something must be fetched. Raises
     IncompleteError when wheels are missing in the end; then nothing has been removed.
     """
@@ -87,8 +89,13 @@ def fill(
             origins |= {arrival.stored.filename: arrival.origin for arrival in fetched.arrivals}
             inventory = _with(inventory, fetched.arrivals)
         after = plan.match(required, allowed, inventory, target)
-        left |= {need for need, error in fetched.failures if isinstance(error, OnlySdistError) and need.buildable}
+        left |= {
+            need
+            for need, error in fetched.failures
+            if isinstance(error, OnlySdistError) and (need.buildable or leave_sdists)
+        }
         failures = [(need, error) for need, error in fetched.failures if need not in left]
+        house.note_unbuilt(need.name for need, error in failures if isinstance(error, OnlySdistError))
         failed = {need for need, _ in failures}
         failures += [(need, _overwritten()) for need in after.unmet if need not in failed | left]
         spare = {stored.filename for stored in after.spare if not undecided(stored)}

@@ -1,8 +1,10 @@
 """The part of the step `wheelhouse` that builds: what the record knows must come out again, byte for byte."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.utils import NormalizedName
 
 from lockhouse import builds, construct
 from lockhouse.builds import Builds
@@ -34,26 +36,27 @@ def build(current: Project, yard: Yard, *, left: Sequence[Need], again: Sequence
     if unlocked:
         labels = ", ".join(need.label for need in unlocked)
         raise LockhouseError(f"{labels}: no build lock says how to build it", hint="run `make lock`")
-    every = _built_needs(current, yard)
-    sdists = construct.fetched_sdists(list(dict.fromkeys((*jobs, *every))), yard)
-    construct.drop_unneeded((*jobs, *every), yard)
-    needed = [known.locks[name] for name in dict.fromkeys(need.name for need in (*jobs, *every))]
-    construct.fetched_inputs(needed, known.locks.values(), yard)
+    every = list(dict.fromkeys((*jobs, *_built_needs(current, yard))))
+    sdists = construct.fetched_sdists(every, yard)
+    inner = construct.build_needs(known.locks.values(), known, yard.target)
+    construct.drop_unneeded((*every, *inner), yard)
+    with yard.house.held(yard.waiting), yard.house.scratch() as scratch:
+        _inputs([need.name for need in every], known, yard, scratch)
     housed: list[Made] = []
     recorded: list[Made] = []
     failures: list[LockhouseError] = []
     if jobs:
         with yard.house.held(yard.waiting), yard.house.scratch() as scratch:
-            work = [(need, sdists[need], known.locks[need.name]) for need in jobs]
+            work = [(need, sdists[need]) for need in jobs]
             lines: Record = known.record
-            for need, outcome in construct.made(work, yard, scratch):
+            for need, outcome in construct.made(work, known, yard, scratch):
                 if isinstance(outcome, LockhouseError):
                     failures.append(outcome)
                 elif outcome.line.digest in need.built:
-                    construct.put(outcome, yard)
+                    construct.put(outcome, yard.house)
                     housed.append(outcome)
                 elif record:
-                    construct.put(outcome, yard)
+                    construct.put(outcome, yard.house)
                     lines = lines.with_(outcome.line)
                     recorded.append(outcome)
                 else:
@@ -64,6 +67,28 @@ def build(current: Project, yard: Yard, *, left: Sequence[Need], again: Sequence
             if recorded:
                 lines.write(current.config.root / builds.RECORD)
     return Outcome(housed=tuple(housed), recorded=tuple(recorded), failures=tuple(failures))
+
+
+def _inputs(
+    names: Sequence[NormalizedName], known: Builds, yard: Yard, scratch: Path, above: Set[NormalizedName] = frozenset()
+) -> None:
+    """Have here what builds are made with; what of it must be built itself has to come out as recorded, too."""
+    left = construct.fetched_inputs(names, known, yard)
+    if not left:
+        return
+    unlocked = [need.label for need in left if need.name not in known.locks]
+    if unlocked:
+        raise LockhouseError(f"{', '.join(unlocked)}: no build lock says how to build it", hint="run `make lock`")
+    if circle := above & set(names):
+        raise LockhouseError(f"{', '.join(sorted(circle))}: the build locks need each other", hint="run `make lock`")
+    _inputs([need.name for need in left], known, yard, scratch, above | set(names))
+    sdists = construct.fetched_sdists(left, yard)
+    for need, outcome in construct.made([(need, sdists[need]) for need in left], known, yard, scratch):
+        if isinstance(outcome, LockhouseError):
+            raise outcome
+        if outcome.line.digest not in need.built:
+            raise _refused(outcome, known, yard)
+        construct.put(outcome, yard.house.inputs)
 
 
 def _built_needs(current: Project, yard: Yard) -> list[Need]:

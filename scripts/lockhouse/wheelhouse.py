@@ -194,6 +194,21 @@ class Wheelhouse:
             return True
         return self.state.is_dir() and not (self.state / "filled").exists()
 
+    @property
+    def unbuilt(self) -> frozenset[str]:
+        """The projects of which the last fill found only a source distribution, and no way to build it."""
+        try:
+            return frozenset((self.state / "unbuilt").read_text(encoding="utf-8").split())
+        except FileNotFoundError:
+            return frozenset()
+
+    def note_unbuilt(self, names: Iterable[str]) -> None:
+        """Note them for the next `lock`."""
+        if text := "".join(f"{name}\n" for name in sorted(set(names))):
+            files.write_if_different(self.state / "unbuilt", text)
+        else:
+            (self.state / "unbuilt").unlink(missing_ok=True)
+
     def filled(self) -> None:
         """Note that every wheel has once been there."""
         if not (self.state / "filled").exists():

@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,6 +104,8 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            # What starts the tests in the background may have interruptions ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def execute(

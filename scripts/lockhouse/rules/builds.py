@@ -18,7 +18,7 @@ from lockhouse.wheelhouse import StoredSdist
 
 def build_findings(project: Project, target: Target) -> Iterator[Finding]:
     """Report what is wrong with the build locks of the project's pins, and those that no pin needs any more."""
-    pins = [pin for layer in project.layers.values() for pin in layer.pins]
+    pins = [*(pin for layer in project.layers.values() for pin in layer.pins), *project.builds.pins]
     unlocked = any(layer.lock is None for layer in project.layers.values())
     for lock in project.builds.locks.values():
         own = [pin for pin in pins if pin.name == lock.name]
