@@ -1,6 +1,7 @@
 """Fixtures and fences of all tests: an empty HOME, an index, a project, and no way out of loopback."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     scrub(os.environ)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that starts the tests in the background ignores interruptions, and the programs they start would, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _FENCE.raise_()
 
 

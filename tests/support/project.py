@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -104,8 +103,6 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            # What starts the tests in the background may have interruptions ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def execute(
