@@ -103,7 +103,7 @@ def _fetch_sdist(need: Need, source: Source, yard: Yard, progress: Progress) -> 
         try:
             with os.fdopen(handle, "w+b") as file:
                 _, digests = receive(source, candidate, need.hashes, file, progress.received)
-            final = yard.house.sdist_folder / SdistName.parse(candidate.filename).filename
+            final = yard.house.sdist_folder / SdistName.parse(candidate.filename, need.name).filename
             scratch.replace(final)
             progress.finished(candidate.filename)
             return Sdist(path=final, digest=next(digest for digest in digests if digest in need.hashes))
@@ -122,16 +122,8 @@ def _sdists_here(needs: Sequence[Need], yard: Yard) -> dict[Need, Sdist]:
         need: Sdist(path=yard.house.sdist_folder / stored.filename, digest=min(stored.digests & need.hashes))
         for need in needs
         for stored in there
-        if stored.digests & need.hashes and _is_of(need, stored.filename)
+        if stored.digests & need.hashes and need.is_for_sdist(stored.filename)
     }
-
-
-def _is_of(need: Need, filename: str) -> bool:
-    try:
-        name = SdistName.parse(filename)
-    except sdist.SdistError:
-        return False
-    return name.name == need.name and need.version in {None, name.version}
 
 
 def build_needs(locks: Iterable[BuildLock], known: Builds, target: Target) -> tuple[Need, ...]:

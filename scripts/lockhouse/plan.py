@@ -54,6 +54,14 @@ class Need:
         """Return whether a file of this name is the project and version that is needed."""
         return wheel.name == self.name and self.version in {None, wheel.version}
 
+    def is_for_sdist(self, filename: str) -> bool:
+        """Return whether a file name is that of a source distribution of the project and version that is needed."""
+        try:
+            name = SdistName.parse(filename, self.name)
+        except SdistError:
+            return False
+        return name.name == self.name and self.version in {None, name.version}
+
 
 def needs(
     environments: Iterable[Iterable[Pin]],
@@ -190,14 +198,10 @@ def sdists(need: Need, candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the offered sdists that the need's hashes may allow: those that state a locked one first."""
     found = []
     for candidate in candidates:
-        try:
-            sdist = SdistName.parse(candidate.filename)
-        except SdistError:
-            continue
         stated = {digest for digest in candidate.digests if digest.strong}
         comparable = {digest.algorithm for digest in stated} & {digest.algorithm for digest in need.hashes}
         allowed = not comparable or not stated.isdisjoint(need.hashes)
-        if sdist.name == need.name and need.version in {None, sdist.version} and allowed:
+        if need.is_for_sdist(candidate.filename) and allowed:
             found.append((not comparable, candidate.filename, candidate))
     return [candidate for _, _, candidate in sorted(found, key=lambda item: item[:2])]
 

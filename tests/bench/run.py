@@ -26,7 +26,7 @@ RATIOS = (
 
 def shown(ratio: float) -> str:
     """Write a ratio as people read it: fractions of one below a half."""
-    return f"1/{1 / ratio:.0f}" if ratio < 0.5 else f"{ratio:.2f}"
+    return f"1/{1 / ratio:.{0 if ratio < 1 / 20 else 1}f}".removesuffix(".0") if ratio < 0.5 else f"{ratio:.2f}"
 
 
 def tables(results: Mapping[str, Run]) -> str:

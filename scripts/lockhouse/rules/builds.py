@@ -11,7 +11,6 @@ from lockhouse.requirements import Pin
 from lockhouse.rules import Finding, finding
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import lock_findings
-from lockhouse.sdist import SdistError, SdistName
 from lockhouse.target import Target
 from lockhouse.wheelhouse import StoredSdist
 
@@ -59,7 +58,7 @@ def sdist_findings(
         if any(not sdist.digests.isdisjoint(need.hashes) for need in allowed):
             continue
         where = Location(folder / sdist.filename)
-        need = next((need for need in allowed if _is_of(need, sdist.filename)), None)
+        need = next((need for need in allowed if need.is_for_sdist(sdist.filename)), None)
         if need is None:
             yield finding("wheel-extra", where, "no pin is built from this source distribution", hint=mend)
             continue
@@ -80,11 +79,3 @@ def sdist_findings(
                 f"the source distribution that {need.label} is built from is not in {folder.as_posix()}",
                 hint=mend,
             )
-
-
-def _is_of(need: Need, filename: str) -> bool:
-    try:
-        name = SdistName.parse(filename)
-    except SdistError:
-        return False
-    return name.name == need.name and need.version in {None, name.version}
