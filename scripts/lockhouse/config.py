@@ -16,7 +16,7 @@ from lockhouse.errors import ConfigError, Location, UsageError
 from lockhouse.redact import redact
 
 # How many files are fetched at once where the configuration does not say.
-CONNECTIONS = 24
+CONNECTIONS = 20
 
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("ca")
     parser.add_argument("wanted", type=Path, help="JSON: project -> file name")
     parser.add_argument("into", type=Path)
-    parser.add_argument("--connections", type=int, default=24)
+    parser.add_argument("--connections", type=int, default=20)
     options = parser.parse_args()
     base = urlsplit(options.url)
     token = base64.b64encode(f"{base.username}:{base.password}".encode()).decode()
