@@ -91,12 +91,6 @@ def source_text(sdist: str, digest: Digest, asked: Iterable[str], before: str) -
     return "\n".join([*head, own])
 
 
-def asked_in(text: str) -> tuple[str, ...]:
-    """Return the requirements in the part of a source that we write."""
-    lines = text.partition(_BELOW)[0].splitlines()
-    return tuple(line for line in lines if line.strip() and not line.startswith("#"))
-
-
 def _sdist(text: str) -> Digest | None:
     for line in text.splitlines():
         if line.startswith(_FOR):
