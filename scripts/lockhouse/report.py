@@ -4,9 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from lockhouse.check import Report
 from lockhouse.errors import LockhouseError
-from lockhouse.lock import Move
 from lockhouse.rules import Finding
 
 # A name on disk may hold anything, a terminal's commands and a CI log's among them.
@@ -36,39 +34,10 @@ def _aligned(facts: Sequence[tuple[str, str]]) -> Iterable[str]:
     return (f"  {word + ':':<{width + 1}} {plain(value)}" for word, value in facts)
 
 
-def report_text(report: Report) -> str:
-    """Return all findings, what was not judged, and one closing line with the counts."""
-    lines = [finding_text(found) for found in report.findings]
-    lines.extend(f"note: {note}" for note in report.notes)
-    judged = f"{count(report.locks, 'lock')}, {count(report.pins, 'pin')}"
-    if report.match is not None:
-        judged += f", {count(report.wheels, 'wheel')}"
-    if report.errors:
-        verdict = click.style(count(len(report.errors), "finding"), fg="red", bold=True)
-    else:
-        verdict = click.style("ok", fg="green", bold=True)
-    warned = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
-    return "\n".join([*lines, f"{verdict}{warned}: {judged}"])
-
-
 def error_text(error: LockhouseError) -> str:
     """Return an error as `error: file:line: reason`, then the hint."""
     head = f"{click.style('error:', fg='red', bold=True)} {error}"
     return f"{head}\n  hint: {error.hint}" if error.hint else head
-
-
-def moves_text(moves: Sequence[Move], *, origins: bool) -> str:
-    """Return what moved in a lock as aligned columns: name, before, after, and the index it came from if asked."""
-    width = max((len(move.name) for move in moves), default=0)
-    old = max((len(str(move.before or "-")) for move in moves), default=0)
-    new = max((len(str(move.after or "gone")) for move in moves), default=0)
-    return "\n".join(
-        (
-            f"  {move.name:<{width}}  {move.before or '-'!s:<{old}} -> {move.after or 'gone'!s:<{new}}"
-            f"  {(origins and move.origin) or ''}"
-        ).rstrip()
-        for move in moves
-    )
 
 
 def count(number: int, noun: str) -> str:

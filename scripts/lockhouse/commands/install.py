@@ -1,0 +1,39 @@
+"""The command `install`."""
+
+import time
+
+import click
+
+from lockhouse import install as step
+from lockhouse import report
+from lockhouse.check import check, shown
+from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
+from lockhouse.formats.text import report_text
+from lockhouse.wheelhouse import Wheelhouse
+
+
+@click.command()
+@layers
+@command
+def install(session: Session, layers: tuple[str, ...]) -> int:
+    """Check, then put the locked wheels into the environment, without an index and without a network."""
+    current = session.load()
+    chosen = current.environment(layers)
+    where = session.target(current)
+    venv = current.config.venv
+    began = time.monotonic()
+    house = Wheelhouse(current.config.wheelhouse)
+    found = check(current, chosen, target=where, house=house)
+    place = shown(venv, current.config.root)
+    if found.errors or found.match is None:
+        session.result(report_text(found))
+        session.message("nothing was installed" + (f"; {place} is as it was" if venv.exists() else ""))
+        return FAILED
+    session.message(report_text(found))
+    session.message(f"installing into {place}")
+    outcome = step.install(found.match.chosen, house=house, venv=venv, target=where, environ=session.environ)
+    done = (
+        f"{len(outcome.added)} added, {len(outcome.changed)} changed, {report.count(outcome.total, 'package')} in all"
+    )
+    session.result(f"{place}: {done} {elapsed(began)}, without a network")
+    return DONE

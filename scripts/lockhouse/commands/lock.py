@@ -1,0 +1,120 @@
+"""The command `lock`."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+from packaging.utils import NormalizedName
+
+from lockhouse import lock as step
+from lockhouse import report
+from lockhouse.builds import BuildLock
+from lockhouse.commands.making import yard_of
+from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
+from lockhouse.resolution import Compiler
+from lockhouse.rules.builds import build_findings
+from lockhouse.target import Target
+
+
+@click.command()
+@layers
+@click.option("--upgrade", is_flag=True, help="Let every pin move to the newest version that its sources allow.")
+@click.option("-P", "--upgrade-package", "names", multiple=True, metavar="NAME", help="Let this project's pin move.")
+@click.option("--check", "only_say", is_flag=True, help="Only say what would be recompiled; exit 1 if anything would.")
+@command
+def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[str, ...], only_say: bool) -> int:
+    """Recompile the layers whose lock no longer satisfies its sources."""
+    current = session.load()
+    chosen = current.named(layers)
+    where = session.target(current)
+    began = time.monotonic()
+    if only_say:
+        stale = [found for each in step.stale_layers(current, chosen, where).values() for found in each]
+        stale += build_findings(current, where)
+        if stale:
+            session.result("\n".join(map(report.finding_text, sorted(stale))))
+        return FAILED if any(found.severity == "error" for found in stale) else DONE
+
+    def connect() -> Compiler:
+        from lockhouse import index  # noqa: PLC0415 - imports pip
+
+        return index.compiler(current.config, session.environ)
+
+    def starting(name: str, reasons: Sequence[Any]) -> None:
+        session.message(f"locking {name}")
+        if session.verbose:
+            session.message("\n".join(map(report.finding_text, reasons)))
+
+    compiled = step.lock(
+        current,
+        chosen,
+        target=where,
+        environ=session.environ,
+        upgrade=step.Upgrade(all=upgrade, names=step.parse_names(names)),
+        connect=connect,
+        starting=starting,
+    )
+    count = 0
+    offered: dict[NormalizedName, Sequence[str]] = {}
+    for done in compiled:
+        count += 1
+        offered |= done.offered
+        for note in done.notes:
+            session.message(f"note: {note}")
+        session.message(f"{done.layer}: asked {', '.join(done.asked) or 'no index'}")
+        session.result(f"{done.layer}: {report.count(len(done.moves), 'pin')} moved")
+        if done.moves:
+            session.result(_moves_text(done.moves, origins=len(done.asked) > 1 or session.verbose))
+    built = _lock_builds(session, where, connect, step.parse_names(names), everything=upgrade, offered=offered)
+    fresh = len(chosen) - count
+    session.result(
+        f"locked {report.count(count, 'layer')}"
+        + (f" and built {report.count(built, 'wheel')}" if built else "")
+        + f" {elapsed(began)}"
+        + (f"; {fresh} fresh already" if fresh else "")
+    )
+    return DONE
+
+
+def _lock_builds(
+    session: Session,
+    where: Target,
+    connect: Callable[[], Compiler],
+    names: Sequence[NormalizedName],
+    *,
+    everything: bool,
+    offered: Mapping[NormalizedName, Sequence[str]],
+) -> int:
+    """Lock, build and record what the locks pin without a wheel; return how many wheels were built."""
+    from lockhouse import buildlock  # noqa: PLC0415 - most commands never build
+
+    current = session.load()
+
+    def upgrade(lock: BuildLock) -> list[str]:
+        if everything:
+            return ["--upgrade"]
+        pinned = {pin.name for pin in lock.layer.pins}
+        return [f"--upgrade-package={name}" for name in names if name in pinned]
+
+    yard = yard_of(session, current, where)
+    done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
+    for name in done.dropped:
+        session.message(f"removed the build lock of {name}, which no layer pins any more")
+    for made in done.made:
+        session.result(f"{made.need.label}: {made.wheel.filename} recorded, {made.origin}")
+    return len(done.made)
+
+
+def _moves_text(moves: Sequence[step.Move], *, origins: bool) -> str:
+    """Return what moved in a lock as aligned columns: name, before, after, and the index it came from if asked."""
+    width = max((len(move.name) for move in moves), default=0)
+    old = max((len(str(move.before or "-")) for move in moves), default=0)
+    new = max((len(str(move.after or "gone")) for move in moves), default=0)
+    return "\n".join(
+        (
+            f"  {move.name:<{width}}  {move.before or '-'!s:<{old}} -> {move.after or 'gone'!s:<{new}}"
+            f"  {(origins and move.origin) or ''}"
+        ).rstrip()
+        for move in moves
+    )

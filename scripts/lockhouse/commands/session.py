@@ -1,0 +1,106 @@
+"""What every command works with: the project, the target and the streams; nothing else prints.
+
+Results go to standard output, progress and messages to standard error.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from lockhouse import config, project, report, target
+from lockhouse.errors import LockhouseError
+from lockhouse.layers import LoadedLayer
+from lockhouse.project import Project
+from lockhouse.rules.locks import unfetchable
+from lockhouse.target import Target
+
+DONE, FAILED, BUG, INTERRUPTED = 0, 1, 3, 130
+
+
+@dataclass(slots=True)
+class Session:
+    """What a command works on and with; nothing is taken from the process behind the command's back."""
+
+    cwd: Path
+    environ: Mapping[str, str]
+    stdout: TextIO
+    stderr: TextIO
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, text: str) -> None:
+        """Print a result."""
+        self._print(text, self.stdout)
+
+    def message(self, text: str) -> None:
+        """Print a message, unless the user asked for quiet."""
+        if not self.quiet:
+            self._print(text, self.stderr)
+
+    def error(self, error: LockhouseError) -> None:
+        """Print an error, quiet or not."""
+        self._print(report.error_text(error), self.stderr)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        colour = stream.isatty() and not self.environ.get("NO_COLOR")
+        click.echo(text, file=stream, color=colour)
+
+    def load(self) -> Project:
+        """Read the project in or above the working directory."""
+        return project.read(config.load(_root(self.cwd)), self.environ)
+
+    def target(self, current: Project) -> Target:
+        """Return the environment's interpreter, or the running one."""
+        return target.of_environment(current.config.venv, environ=self.environ)
+
+    def waiting(self) -> None:
+        """Tell that another run is being waited for."""
+        self.message("waiting for another run of lockhouse to finish")
+
+
+def _root(cwd: Path) -> Path:
+    for folder in (cwd, *cwd.parents):
+        if (folder / "pyproject.toml").is_file() or config.sources_in(folder):
+            return folder
+    return cwd
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            setattr(context.find_object(Session), name, True)
+
+    return callback
+
+
+def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Give a command the options that all have."""
+    for flags, name, text in (
+        (("-q", "--quiet"), "quiet", "Print results and errors only."),
+        (("-v", "--verbose"), "verbose", "Print more about what is done."),
+    ):
+        function = click.option(*flags, is_flag=True, expose_value=False, callback=_set(name), help=text)(function)
+    return click.pass_obj(function)
+
+
+layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
+
+
+def elapsed(began: float) -> str:
+    """Return, in words, how long ago a monotonic time in seconds is."""
+    return f"in {time.monotonic() - began:.1f} s"
+
+
+def refuse_unusable(session: Session, layers: Sequence[LoadedLayer], where: Target) -> None:
+    """Stop where a lock is missing, or has lines that no wheel could be fetched for by hash."""
+    missing = [str(layer.layer.lock) for layer in layers if layer.lock is None]
+    if missing:
+        raise LockhouseError(f"{', '.join(missing)} does not exist", hint="run `make lock`, and commit what it writes")
+    unusable = [found for layer in layers if layer.lock for found in unfetchable(layer.lock, where)]
+    if unusable:
+        session.result("\n".join(map(report.finding_text, sorted(unusable))))
+        raise LockhouseError("what these locks ask for cannot be fetched by hash")

@@ -1,0 +1,1 @@
+"""What `check` found, written for those who read it."""
