@@ -13,7 +13,7 @@ from graphlib import TopologicalSorter
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from lockhouse import project, resolution
+from lockhouse import project, resolution, solutions
 from lockhouse.config import nearest
 from lockhouse.errors import LockhouseError, UsageError
 from lockhouse.layers import LoadedLayer
@@ -63,8 +63,26 @@ class Compiled:
     notes: tuple[str, ...]
 
 
-def stale_layers(current: Project, layers: Sequence[LoadedLayer], target: Target) -> dict[str, tuple[Finding, ...]]:
-    """Return the layers that must be recompiled, in order, with the reasons."""
+def incomplete(current: Project, target: Target) -> tuple[Finding, ...]:
+    """Return what the wheels that are here say against the locks: they require what no pin gives.
+
+    Where a lock does not tell why its pins are there, pins that nothing needs count as well. Without a wheel for every
+    pin of an environment nothing is said; and nothing is proven, for no bytes are verified.
+    """
+    wheels = solutions.by_name(current, target, current.config.wheelhouse)
+    graphs, _ = solutions.graphs(current, tuple(current.layers.values()), target, wheels, disputed=frozenset())
+    found: list[Finding] = []
+    for graph in graphs:
+        found.extend(each for each in graph.findings() if each.rule != "wheel-broken")
+        told = {layer.layer.lock for layer in graph.layers if any(pin.via for pin in layer.pins)}
+        found.extend(each for each in graph.unreachable() if each.where.path not in told)
+    return tuple(dict.fromkeys(found))
+
+
+def stale_layers(
+    current: Project, layers: Sequence[LoadedLayer], target: Target, lacks: Sequence[Finding] = ()
+) -> dict[str, tuple[Finding, ...]]:
+    """Return the layers that must be recompiled, in order, with the reasons; `lacks` are those that wheels told."""
     differing = list(disagreements(current, target))
     reasons: dict[str, tuple[Finding, ...]] = {}
     for layer in layers:
@@ -77,6 +95,7 @@ def stale_layers(current: Project, layers: Sequence[LoadedLayer], target: Target
                 for each in differing
                 if each.finding.where.path == layer.layer.lock and layer.bases and not found
             )
+            found.extend(each for each in lacks if each.where.path == layer.layer.lock)
         if found and layer.sources:
             reasons[layer.name] = tuple(found)
     return reasons
@@ -104,6 +123,7 @@ def lock(
     order.prepare()
     compiler: Compiler | None = None
     failures: list[LockhouseError] = []
+    lacks = incomplete(current, target)
     running_now: dict[Future[Answer], LoadedLayer] = {}
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as threads:
         while True:
@@ -111,7 +131,7 @@ def lock(
                 for name in ready:
                     layer = project.reread(current, name, environ)
                     current = current.replaced(layer)
-                    reasons = stale_layers(current, [layer], target).get(name, ())
+                    reasons = stale_layers(current, [layer], target, lacks).get(name, ())
                     if not layer.sources or not (reasons or _concerns(upgrade, layer)):
                         order.done(name)
                         continue

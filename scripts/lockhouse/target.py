@@ -70,10 +70,10 @@ class Target:
         """Return whether a Requires-Python admits the target (pre-releases of Python count, as in pip)."""
         return requires_python.contains(self.python, prereleases=True)
 
-    def applies(self, marker: Marker | None) -> bool:
-        """Return whether a requirement with this marker asks for anything on the target (no extra being active)."""
+    def applies(self, marker: Marker | None, *, extra: str = "") -> bool:
+        """Return whether a requirement with this marker asks for anything on the target, one extra or none being active."""
         try:
-            return marker is None or marker.evaluate({**self.markers, "extra": ""})
+            return marker is None or marker.evaluate({**self.markers, "extra": extra})
         except (UndefinedComparison, UndefinedEnvironmentName) as error:
             raise RequirementsError(f"the marker {str(marker)!r} cannot be evaluated: {error}") from error
 

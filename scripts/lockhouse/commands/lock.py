@@ -30,7 +30,11 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     where = session.target(current)
     began = time.monotonic()
     if only_say:
-        stale = [found for each in step.stale_layers(current, chosen, where).values() for found in each]
+        stale = [
+            found
+            for each in step.stale_layers(current, chosen, where, step.incomplete(current, where)).values()
+            for found in each
+        ]
         stale += build_findings(current, where)
         if stale:
             session.result("\n".join(map(report.finding_text, sorted(stale))))

@@ -18,4 +18,4 @@ def report_text(report: Report) -> str:
     else:
         verdict = click.style("ok", fg="green", bold=True)
     warned = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
-    return "\n".join([*lines, f"{verdict}{warned}: {judged}"])
+    return "\n".join([*lines, "; ".join([f"{verdict}{warned}: {judged}", *report.waited])])

@@ -40,6 +40,9 @@ _RULES = (
     Rule("wheel-unusable", "error", "tags or Requires-Python do not fit the target"),
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
     Rule("wheel-broken", "error", "not a sound zip or RECORD, or a member leaves the tree"),
+    Rule("dependency-missing", "error", "a wheel requires, on this target, what no pin gives"),
+    Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than the pinned one"),
+    Rule("pin-unreachable", "warning", "nothing needs this pin"),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
