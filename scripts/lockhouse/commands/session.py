@@ -54,8 +54,8 @@ class Session:
         return project.read(config.load(_root(self.cwd)), self.environ)
 
     def target(self, current: Project) -> Target:
-        """Return the environment's interpreter, or the running one."""
-        return target.of_environment(current.config.venv, environ=self.environ)
+        """Return the configured Python, which the environment's must be, else the environment's, else the running one."""
+        return target.of_environment(current.config.venv, series=current.config.python, environ=self.environ)
 
     def waiting(self) -> None:
         """Tell that another run is being waited for."""
