@@ -77,6 +77,26 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
     return callback
 
 
+def _work_in(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    session = context.find_object(Session)
+    if value is not None and session:
+        folder = (session.cwd / value).resolve()
+        if not folder.is_dir():
+            raise click.BadParameter(f"there is no directory {str(value)!r}")
+        session.cwd = folder
+
+
+# Before the command and behind it: pre-commit, for one, can only add arguments at the end.
+directory = click.option(
+    "-C",
+    "--directory",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_work_in,
+    help="Work on the project in this directory instead of the one here or above.",
+)
+
+
 def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options that all have."""
     for flags, name, text in (
@@ -84,7 +104,7 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
         (("-v", "--verbose"), "verbose", "Print more about what is done."),
     ):
         function = click.option(*flags, is_flag=True, expose_value=False, callback=_set(name), help=text)(function)
-    return click.pass_obj(function)
+    return click.pass_obj(directory(function))
 
 
 layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
