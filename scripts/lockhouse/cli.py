@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from lockhouse import __version__
+from lockhouse import __version__, process
 from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, directory
 from lockhouse.errors import LockhouseError
 
@@ -59,7 +59,8 @@ def cli() -> None:
 
 def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     """Run one command line and return its exit status; never raises."""
-    session = Session(cwd=cwd, environ=environ, stdout=stdout, stderr=stderr)
+    # As a git hook, we are told which repository we are in; what we start must not take it for its own.
+    session = Session(cwd=cwd, environ=process.outside_repository(environ), stdout=stdout, stderr=stderr)
     try:
         with contextlib.redirect_stdout(stdout):
             status = cli.main(args=list(argv), prog_name="lockhouse", standalone_mode=False, obj=session)
