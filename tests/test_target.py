@@ -8,7 +8,7 @@ from packaging.markers import Marker
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
 
-from lockhouse import target
+from lockhouse import process, target
 from lockhouse.errors import TargetError
 from support.venvs import make_venv, require_python
 
@@ -56,6 +56,13 @@ def test_a_python_that_is_not_asked_is_taken_for_what_it_would_say(environ):
     assert guessed.applies(Marker(f"python_full_version >= '{series}.9'"))
     assert not guessed.applies(Marker(f"python_full_version < '{series}.9'"))
     assert guessed.accepts_python(SpecifierSet(f">={series}.4,<{other[0]}.{other[1] + 1}"))
+
+
+def test_a_python_that_is_not_asked_is_the_one_that_the_users_path_has(tmp_path):
+    series = "3.99"
+    (tmp_path / f"python{series}").symlink_to(sys.executable)
+    found = process.run([target.of_series(series).interpreter, "-V"], cwd=tmp_path, environ={"PATH": str(tmp_path)})
+    assert found.stdout.startswith("Python 3.")
 
 
 def test_the_configured_python_counts_and_the_running_one_answers_for_itself(tmp_path, environ):
