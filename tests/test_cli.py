@@ -48,6 +48,16 @@ def test_the_directory_is_named_before_or_behind_the_command(tmp_path, argv):
     assert "requirements/there.txt: lock-missing: " in out
 
 
+def test_a_directory_that_is_named_is_not_exchanged_for_one_above_it(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").touch()
+    (tmp_path / "sub").mkdir()
+    assert "lock-missing" in run("check", "--locks-only", cwd=tmp_path / "sub")[1], "unnamed, the one above counts"
+    status, out, err = run("check", "-C", "sub", "--locks-only", cwd=tmp_path)
+    assert (status, out) == (2, "")
+    assert "there is nothing to lock" in err
+
+
 def test_an_empty_folder_is_told_how_to_begin(tmp_path):
     status, out, err = run("check", cwd=tmp_path)
     assert (status, out) == (2, "")

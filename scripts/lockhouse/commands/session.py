@@ -31,6 +31,8 @@ class Session:
     stderr: TextIO
     quiet: bool = False
     verbose: bool = False
+    # Whether the user named the project's directory: then none above it is meant.
+    named: bool = False
 
     def result(self, text: str) -> None:
         """Print a result."""
@@ -50,8 +52,8 @@ class Session:
         click.echo(text, file=stream, color=colour)
 
     def load(self) -> Project:
-        """Read the project in or above the working directory."""
-        return project.read(config.load(_root(self.cwd)), self.environ)
+        """Read the project in the directory that was named, else in or above the working directory."""
+        return project.read(config.load(self.cwd if self.named else _root(self.cwd)), self.environ)
 
     def target(self, current: Project) -> Target:
         """Return the configured Python, which the environment's must be, else the environment's, else the running one."""
@@ -83,7 +85,7 @@ def _work_in(context: click.Context, _: click.Parameter, value: Path | None) -> 
         folder = (session.cwd / value).resolve()
         if not folder.is_dir():
             raise click.BadParameter(f"there is no directory {str(value)!r}")
-        session.cwd = folder
+        session.cwd, session.named = folder, True
 
 
 # Before the command and behind it: pre-commit, for one, can only add arguments at the end.
