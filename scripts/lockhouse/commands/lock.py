@@ -43,6 +43,7 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
 
+        step.refuse_other_python(current, (), where, moving=upgrade)
         return index.compiler(current.config, session.environ)
 
     def starting(name: str, reasons: Sequence[Any]) -> None:
@@ -102,6 +103,9 @@ def _lock_builds(
         return [f"--upgrade-package={name}" for name in names if name in pinned]
 
     yard = yard_of(session, current, where)
+    if buildlock.unrecorded(current, yard):
+        compiled = [lock.layer for lock in current.builds.locks.values()]
+        step.refuse_other_python(current, compiled, where, moving=everything)
     done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
     for name in done.dropped:
         session.message(f"removed the build lock of {name}, which no layer pins any more")
