@@ -223,6 +223,19 @@ def test_the_check_stops_a_commit_whose_locks_are_stale_and_no_other(user: Proje
 
 
 @pytest.mark.slow
+def test_the_hooks_can_be_tried_without_being_configured(user: Project, offered):
+    [repository] = re.findall(r"^repo: (.+)$", offered[0], re.MULTILINE)
+    wheels = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(HOUSE)}
+    tried = (*PRE_COMMIT, "try-repo", repository, "lockhouse-check", "--all-files")
+    done = user.execute(*tried, env=wheels)
+    assert (done.status, outcome(done)) == (0, {"lockhouse check": "Passed"}), done
+    user.write("requirements/main.in", "app\ntool\n")
+    done = user.execute(*tried, env=wheels)
+    assert (done.status, outcome(done)) == (1, {"lockhouse check": "Failed"}), done
+    assert "requirements/main.in:2: lock-stale: 'tool' is asked for" in done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["subdirectory", "worktree"])
 def test_the_lock_hook_mends_what_is_stale_and_then_both_pass(user: Project, offered, where, tmp_path: Path):
     use(user, offered, "lockhouse-lock", "lockhouse-check")
