@@ -22,14 +22,14 @@ from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
 from lockhouse.digest import Digest
 from lockhouse.errors import FetchError, LockhouseError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
 from lockhouse.receive import receive
 from lockhouse.record import Line
-from lockhouse.sdist import SdistName, Unpacked
+from lockhouse.sdist import Unpacked
 from lockhouse.source import Source
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Wheelhouse
 
 

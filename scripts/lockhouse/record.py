@@ -12,10 +12,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from lockhouse import files
 from lockhouse.digest import Digest
 from lockhouse.errors import Location, LockhouseError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.redact import redact
 from lockhouse.requirements import Pin
-from lockhouse.sdist import SdistName
-from lockhouse.wheel import WheelName
 
 _HEADER = (
     "# Which wheel each source distribution was built to. Written by `lockhouse lock`; belongs into version control.\n"

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from lockhouse import files
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
-from lockhouse.wheel import WheelName
+from lockhouse.filenames import WheelName
 
 SCHEMA = 1
 _OWN = {".lockhouse", "SHA256SUMS"}
