@@ -3,8 +3,6 @@
 A line is a claim that another build can prove. What cannot be read, or contradicts itself, is refused with file and line.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -151,6 +149,9 @@ def build_lock_digest(pins: Iterable[Pin]) -> Digest:
 
     Comments, order, and the credentials in a URL do not count.
     """
+    import hashlib  # noqa: PLC0415 - slow to import, and most projects build nothing
+    import json  # noqa: PLC0415
+
     rows = {
         (
             pin.name,
