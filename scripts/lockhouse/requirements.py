@@ -304,7 +304,7 @@ def _hashes(given: Sequence[Given], url: str | None) -> tuple[Digest, ...]:
     found: list[Digest] = []
     for text in (value or "" for name, value in given if name == "--hash"):
         digest = Digest.parse(text)
-        if text.partition(":")[0] != digest.algorithm or len(text) != len(str(digest)):
+        if not text.startswith(digest.algorithm) or len(text) != len(digest.algorithm) + 1 + len(digest.hex):
             raise UnreadableError(f"not a digest: {text!r}", "write the algorithm in small letters, and no blanks")
         found.append(digest)
     in_url = links.digest(url) if url else None
