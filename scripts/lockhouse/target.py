@@ -4,11 +4,10 @@ Refuses an interpreter that does not answer, and Pythons that no supported pip s
 """
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import packaging
@@ -19,6 +18,7 @@ from packaging.version import Version
 
 from lockhouse import process
 from lockhouse.errors import ProcessError, RequirementsError, TargetError
+from lockhouse.values import dataclass
 
 # Asked of another interpreter, which may hold no packages at all: ours lends it `packaging`.
 _QUESTION = """
@@ -123,6 +123,8 @@ def of_interpreter(interpreter: Path, *, environ: Mapping[str, str]) -> Target:
         # The same binary gives the same answers, whichever environment it is called through.
         us = running()
         return Target(interpreter=interpreter, tags=us.tags, markers=us.markers)
+    import json  # noqa: PLC0415 - slow to import, and seldom is another interpreter asked
+
     lent = Path(packaging.__file__).parent.parent
     try:
         said = process.run(
