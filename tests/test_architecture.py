@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 
 # From the bottom up; a module may import those of lower rows, and earlier ones of its own row.
 RANKS = (
-    ("values", "errors", "digest", "redact"),
+    ("errors", "digest", "redact"),
     ("files", "hashing", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     ("filenames", "wheel", "buildsystem", "sdist", "record", "wheelhouse", "source", "target", "config"),

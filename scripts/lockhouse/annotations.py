@@ -4,9 +4,8 @@ Refuses nothing: a comment that is none of these says nothing.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
-
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

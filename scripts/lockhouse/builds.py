@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -14,7 +15,6 @@ from lockhouse.digest import Digest
 from lockhouse.layers import LoadedLayer
 from lockhouse.record import Line, Record
 from lockhouse.requirements import Pin
-from lockhouse.values import dataclass
 
 FOLDER = PurePosixPath("requirements", "build")
 RECORD = PurePosixPath("requirements", "built.sum")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.target import Target
-from lockhouse.values import dataclass
 
 if TYPE_CHECKING:
     # What is about wheels is imported where it is used: it takes longer than to judge the locks alone.

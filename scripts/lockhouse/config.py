@@ -4,6 +4,7 @@ Refuses unknown keys (naming the nearest right one), wrong types, and layers tha
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -12,7 +13,6 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from lockhouse.errors import ConfigError, Location, UsageError
 from lockhouse.redact import redact
-from lockhouse.values import dataclass
 
 # How many files are fetched at once where the configuration does not say.
 CONNECTIONS = 20

@@ -4,9 +4,8 @@ Refuses nothing but malformed text: whether an algorithm is strong enough is the
 """
 
 import re
+from dataclasses import dataclass
 from typing import Self
-
-from lockhouse.values import dataclass
 
 # The algorithms pip accepts under --require-hashes, with the length of their hexadecimal text.
 _STRONG = {"sha256": 64, "sha384": 96, "sha512": 128}

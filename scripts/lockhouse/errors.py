@@ -3,9 +3,8 @@
 A finding of `check` is not an exception; see `lockhouse.rules`.
 """
 
+from dataclasses import dataclass
 from pathlib import PurePath
-
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,6 +3,8 @@
 Refuses names that are none; looks at no file.
 """
 
+from dataclasses import dataclass
+
 from packaging.tags import Tag
 from packaging.utils import (
     BuildTag,
@@ -15,7 +17,6 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from lockhouse.errors import SdistError, WheelError
-from lockhouse.values import dataclass
 
 # What PyPI has ever taken as a source distribution and pip still reads.
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")

@@ -6,7 +6,7 @@ Refuses a file that includes itself, with the whole chain, and one that cannot b
 import dataclasses
 import os
 from collections.abc import Mapping, Set
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from lockhouse.errors import Location, RequirementsError
@@ -18,7 +18,6 @@ from lockhouse.requirements import (
     UnlockableLine,
     parse,
 )
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """A layer as it stands on disk: its lock and its sources, read."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lockhouse import includes
@@ -9,7 +10,6 @@ from lockhouse.config import Config, Layer, nearest
 from lockhouse.errors import ConfigError, Location
 from lockhouse.includes import Loaded
 from lockhouse.requirements import Pin, RequirementLine, UnlockableLine, pin_of
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

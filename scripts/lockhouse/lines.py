@@ -11,11 +11,11 @@ import optparse
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, NoReturn, TypeAlias
 
 from lockhouse.errors import Location, RequirementsError
-from lockhouse.values import dataclass
 
 # The longer marks first: that of UTF-32 (LE) begins with that of UTF-16 (LE).
 _BYTE_ORDER_MARKS = (

@@ -4,6 +4,7 @@ Pure: takes values, returns values.
 """
 
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import BuildTag, NormalizedName
@@ -16,7 +17,6 @@ from lockhouse.filenames import SdistName, WheelName
 from lockhouse.requirements import Pin
 from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
-from lockhouse.values import dataclass
 from lockhouse.wheelhouse import Inventory, StoredWheel
 
 

@@ -7,10 +7,10 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lockhouse.errors import ProcessError
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

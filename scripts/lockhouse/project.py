@@ -4,7 +4,7 @@ Refuses layers that build on each other in a circle.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
 from lockhouse import builds
@@ -13,7 +13,6 @@ from lockhouse.config import Config
 from lockhouse.errors import ConfigError, UsageError
 from lockhouse.layers import LoadedLayer, load
 from lockhouse.requirements import Pin
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ A line is a claim that another build can prove. What cannot be read, or contradi
 """
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
 from lockhouse import files
@@ -13,7 +13,6 @@ from lockhouse.errors import Location, LockhouseError
 from lockhouse.filenames import SdistName, WheelName
 from lockhouse.redact import redact
 from lockhouse.requirements import Pin
-from lockhouse.values import dataclass
 
 _HEADER = (
     "# Which wheel each source distribution was built to. Written by `lockhouse lock`; belongs into version control.\n"

@@ -7,7 +7,7 @@ weak is the rules' business. The format: https://pip.pypa.io/en/stable/reference
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
@@ -23,7 +23,6 @@ from lockhouse.digest import Digest
 from lockhouse.errors import Location, RequirementsError
 from lockhouse.lines import Given, LogicalLine, UnreadableError, decode, expand, logical_lines, split
 from lockhouse.redact import redact
-from lockhouse.values import dataclass
 
 _OF_A_REQUIREMENT = frozenset({"--hash", "--config-settings"})
 _OF_AN_EDITABLE = frozenset({"--editable", "--config-settings"})

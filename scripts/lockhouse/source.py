@@ -4,14 +4,13 @@ Plan and fill know sources by this page only; whether an index, a folder or a st
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from lockhouse.digest import Digest
-from lockhouse.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import packaging
@@ -18,7 +18,6 @@ from packaging.version import Version
 
 from lockhouse import process
 from lockhouse.errors import ProcessError, RequirementsError, TargetError
-from lockhouse.values import dataclass
 
 # Asked of another interpreter, which may hold no packages at all: ours lends it `packaging`.
 _QUESTION = """

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PureWindowsPath
 
@@ -22,7 +23,6 @@ from packaging.version import InvalidVersion, Version
 
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
-from lockhouse.values import dataclass
 
 # A METADATA, WHEEL or RECORD larger than this is no honest one; the zip's own statement of size is not trusted either.
 _MEMBER_LIMIT = 32 << 20

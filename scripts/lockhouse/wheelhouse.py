@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,6 @@ from lockhouse import files, hashing
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
-from lockhouse.values import dataclass
 
 SCHEMA = 1
 _OWN = {".lockhouse", "SHA256SUMS"}

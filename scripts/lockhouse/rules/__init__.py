@@ -4,10 +4,10 @@ Rules are pure: they are given what is on disk as values, and answer with findin
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from lockhouse.errors import Location
-from lockhouse.values import dataclass
 
 Severity = Literal["error", "warning"]
 

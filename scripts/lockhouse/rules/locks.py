@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from urllib.parse import urlsplit
 
@@ -14,7 +15,6 @@ from lockhouse.redact import redact
 from lockhouse.requirements import OptionLine, Pin
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target
-from lockhouse.values import dataclass
 
 
 def lock_findings(lock: Lock, target: Target) -> Iterator[Finding]:
