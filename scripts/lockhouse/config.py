@@ -3,7 +3,6 @@
 Refuses unknown keys (naming the nearest right one), wrong types, and layers that are not there.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -96,6 +95,8 @@ class Config:
 
 def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
     """Return a hint: the known word that is nearest, or all of them behind `otherwise`."""
+    import difflib  # noqa: PLC0415 - slow to import, and only an error needs it
+
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"

@@ -3,6 +3,7 @@
 Refuses a file that includes itself, with the whole chain, and one that cannot be read, with the line that includes it.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -55,8 +56,10 @@ def load(path: Path, *, root: Path, environ: Mapping[str, str], may_be_missing: 
     )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclasses.dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _Walk:
+    """What has been met on the way so far."""
+
     root: Path
     environ: Mapping[str, str]
     may_be_missing: Set[Path]

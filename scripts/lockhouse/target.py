@@ -4,7 +4,6 @@ Of a configured Python that is not here to be asked, both are worked out; see `o
 """
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -156,6 +155,8 @@ def of_interpreter(interpreter: Path, *, environ: Mapping[str, str]) -> Target:
         # The same binary gives the same answers, whichever environment it is called through.
         us = running()
         return Target(interpreter=interpreter, tags=us.tags, markers=us.markers)
+    import json  # noqa: PLC0415 - slow to import, and seldom is another interpreter asked
+
     lent = Path(packaging.__file__).parent.parent
     try:
         said = process.run(

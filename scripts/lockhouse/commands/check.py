@@ -5,7 +5,6 @@ import click
 from lockhouse.check import check as step
 from lockhouse.commands.session import DONE, FAILED, Session, command, layers
 from lockhouse.formats.text import report_text
-from lockhouse.wheelhouse import Wheelhouse
 
 
 @click.command()
@@ -16,7 +15,11 @@ from lockhouse.wheelhouse import Wheelhouse
 def check(session: Session, layers: tuple[str, ...], locks_only: bool, strict: bool) -> int:
     """Prove that the locks answer their sources, and that wheelhouse and locks match, both ways."""
     current = session.load()
-    house = None if locks_only else Wheelhouse(current.config.wheelhouse)
+    house = None
+    if not locks_only:
+        from lockhouse.wheelhouse import Wheelhouse  # noqa: PLC0415 - takes longer to import than locks take to judge
+
+        house = Wheelhouse(current.config.wheelhouse)
     found = step(current, current.named(layers), target=session.target(current), house=house)
     session.result(report_text(found))
     return FAILED if found.errors or (strict and found.warnings) else DONE
