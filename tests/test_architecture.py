@@ -14,7 +14,7 @@ RANKS = (
     ("errors", "digest", "redact"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("metadata", "wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
+    ("metadata", "wheel", "sdist", "record", "wheelhouse", "source", "target", "config", "revisions", "comparison"),
     (
         "building.diagnosis",
         "building.variables",
@@ -52,8 +52,16 @@ RANKS = (
         "construct",
         "rebuilding",
         "buildlock",
+        "diff",
     ),
-    ("report", "formats", "formats.text"),
+    (
+        "report",
+        "formats",
+        "formats.text",
+        "formats.moved",
+        "formats.moved_json",
+        "formats.moved_markdown",
+    ),
     (
         "commands",
         "commands.session",
@@ -63,6 +71,7 @@ RANKS = (
         "commands.check",
         "commands.install",
         "commands.key",
+        "commands.diff",
     ),
     ("cli", "__main__"),
 )

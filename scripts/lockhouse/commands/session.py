@@ -51,7 +51,16 @@ class Session:
 
     def load(self) -> Project:
         """Read the project in or above the working directory."""
-        return project.read(config.load(_root(self.cwd)), self.environ)
+        return project.read(self.configuration(), self.environ)
+
+    def configuration(self) -> config.Config:
+        """Read the configuration of the project in or above the working directory, and no lock or source."""
+        return config.load(self.root)
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project in or above the working directory, or that directory where there is none."""
+        return _root(self.cwd)
 
     def target(self, current: Project) -> Target:
         """Return the environment's interpreter, or the running one."""
