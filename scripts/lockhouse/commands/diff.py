@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from lockhouse import diff as step
-from lockhouse.commands.session import DONE, FAILED, Session, command
+from lockhouse.commands.session import DONE, FAILED, Session, command, layer_names
 from lockhouse.formats.moved import moved_text
 from lockhouse.formats.moved_json import moved_json
 from lockhouse.formats.moved_markdown import moved_markdown
@@ -18,8 +18,15 @@ _FORMATS: Mapping[str, Callable[[step.Difference], str]] = {
 
 
 @click.command()
-@click.argument("states", nargs=-1, metavar="[OLD [NEW]]")
-@click.option("--layer", "layers", multiple=True, metavar="NAME", help="Compare this layer only; may be given again.")
+@click.argument("states", nargs=-1, metavar="[OLD [NEW]]", type=click.Path())
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=layer_names,
+    help="Compare this layer only; may be given again.",
+)
 @click.option(
     "--format", "form", type=click.Choice(list(_FORMATS)), default="text", help="What to print; text if not given."
 )

@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -96,7 +96,24 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     return click.pass_obj(function)
 
 
-layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
+def layer_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the layers that a word of the command line may become, for a shell; none where nothing can be read."""
+    session = context.find_object(Session)
+    if session is None:
+        return []
+    folder = context.find_root().params.get("directory")
+    there = replace(session, cwd=session.cwd / folder) if folder else session
+    try:
+        names = there.configuration().layers
+    except (LockhouseError, OSError, ValueError, RecursionError):
+        # A shell asks for words, and has no place for an error; the command itself will tell it.
+        return []
+    given = context.params.get(parameter.name or "") or ()
+    # A line of the answer is a word; a name with a line end in it would be two.
+    return [name for name in names if name.startswith(incomplete) and name not in given and name.isprintable()]
+
+
+layers = click.argument("layers", nargs=-1, metavar="[LAYER]...", shell_complete=layer_names)
 
 
 def elapsed(began: float) -> str:
