@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from lockhouse import cli
 from lockhouse.formats import moved, moved_markdown
@@ -172,12 +173,15 @@ def test_a_url_whose_credentials_alone_change_is_named_and_nothing_of_it_shown(r
     assert "URL (in what is not shown)" in repository.said()
 
 
-def test_pins_of_one_project_are_paired_by_their_markers(repository):
+def test_pins_of_one_project_are_paired_by_their_markers_then_by_version(repository):
     repository.lock(pin('six==1 ; os_name == "nt"', A), pin('six==2 ; os_name != "nt"', B))
     repository.commit()
-    repository.lock(pin('six==3 ; os_name != "nt"', C), pin('six==1 ; os_name == "nt"', A))
-    (change,) = repository.told()["locks"][0]["pins"]
-    assert (change["kind"], change["before"]["version"], change["after"]["version"]) == ("upgraded", "2", "3")
+    repository.lock(pin('six==3 ; os_name != "nt"', C), pin('six==4 ; os_name == "nt"', C))
+    moves = {(each["before"]["version"], each["after"]["version"]) for each in repository.told()["locks"][0]["pins"]}
+    assert moves == {("1", "4"), ("2", "3")}
+    repository.lock(pin('six==2 ; python_version < "4"', B), pin('six==4 ; python_version >= "4"', C))
+    pins = repository.told()["locks"][0]["pins"]
+    assert [(each["kind"], each["changed"]) for each in pins] == [("changed", ["marker"]), ("upgraded", ["marker"])]
 
 
 def test_lines_that_are_no_pins_are_not_overlooked(repository):
@@ -371,9 +375,10 @@ HOSTILE = "x`|</code><img src=x>[a](javascript:b)|@everyone"
 
 def test_nothing_hostile_breaks_out_of_the_table(repository):
     repository.lock(pin(f'six==1.9 ; platform_machine == "{HOSTILE}"', A), f"./\\|{HOSTILE.replace(' ', '')}\n")
+    repository.git("branch", "b|`<b>")
     repository.write("requirements/a|`<b>.in", "six\n")
     repository.write("requirements/a|`<b>.txt", pin("six==1.9", A))
-    out = repository.said("--format", "markdown")
+    out = repository.said("b|`<b>", "--format", "markdown")
     for line in out.splitlines():
         outside = "".join(line.split("`")[::2])
         assert line.count("`") % 2 == 0
@@ -382,6 +387,10 @@ def test_nothing_hostile_breaks_out_of_the_table(repository):
             assert line.count("|") in {3, 6}
             assert "\\|" not in line
     assert "everyone" in out
+    tokens = MarkdownIt("commonmark").enable("table").parse(out)
+    inline = [token for each in tokens for token in each.children or ()]
+    assert {token.type for token in inline} <= {"text", "code_inline", "strong_open", "strong_close", "softbreak"}
+    assert [token.type for token in tokens].count("table_open") == out.count("| --- |\n") == 3
 
 
 def test_every_field_of_the_json_is_documented(repository):

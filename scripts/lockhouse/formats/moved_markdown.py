@@ -25,12 +25,12 @@ def code(text: str) -> str:
 
 def moved_markdown(found: Difference) -> str:
     """Return all that moved as headings and tables."""
-    between = f"{code(found.before)} → {code(found.after)}"
+    between = f"{code(found.before)} -> {code(found.after)}"
     if not found.moved:
         return f"### Locks: nothing moved\n\n{between}"
     sections = [f"### Locks: {between}"]
     if grave := list(graves(found)):
-        sections += [f"**⚠️ warning: {GRAVE}**", _digests(grave), f"Hint: {HINT}."]
+        sections += [f"**warning: {GRAVE}**", _digests(grave), f"Hint: {HINT}."]
     sections += [section for lock in found.locks for section in _lock(lock)]
     if found.record:
         sections += ["#### The record", _rows("wheel", map(record_row, found.record))]
