@@ -31,6 +31,14 @@ def test_a_failure_tells_command_status_and_output(tmp_path):
     assert process.run([sys.executable, "-c", code], cwd=tmp_path, environ={}, check=False).returncode == 7
 
 
+def test_bytes_are_handed_back_as_they_are_and_text_with_plain_line_ends(tmp_path):
+    code = r"import sys; sys.stdout.buffer.write(b'\xff\r\n')"
+    assert process.output([sys.executable, "-c", code], cwd=tmp_path, environ={}) == b"\xff\r\n"
+    assert process.run([sys.executable, "-c", code], cwd=tmp_path, environ={}).stdout == "\ufffd\n"
+    with pytest.raises(ProcessError, match="failed with exit status 7"):
+        process.output([sys.executable, "-c", "raise SystemExit(7)"], cwd=tmp_path, environ={})
+
+
 def test_a_program_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ProcessError, match=r"cannot run .*nothing-here"):
         process.run([tmp_path / "nothing-here"], cwd=tmp_path, environ={})

@@ -79,6 +79,24 @@ def run(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], ch
     return Completed(done.returncode, done.stdout, done.stderr)
 
 
+def output(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str]) -> bytes:
+    """Run the program to its end and return its standard output, byte for byte; raises ProcessError as `run` does."""
+    command = tuple(str(word) for word in argv)
+    code, said, why = 127, b"", b""
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=dict(environ), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        code, said, why = done.returncode, done.stdout, done.stderr
+        reason = f"{Path(command[0]).name} failed with exit status {code}"
+    except OSError as error:
+        reason = f"cannot run {command[0]}: {error.strerror}"
+    if code:
+        text, complaint = (stream.decode("utf-8", errors="replace") for stream in (said, why))
+        raise ProcessError(reason, argv=command, returncode=code, stdout=text, stderr=complaint)
+    return said
+
+
 def without(environ: Mapping[str, str], *prefixes: str) -> dict[str, str]:
     """Return a copy of the environment less every variable whose name begins with one of the prefixes."""
     return {name: value for name, value in environ.items() if not name.upper().startswith(prefixes)}

@@ -82,6 +82,11 @@ def read(path: Path, shown: PurePath) -> Record:
         content = path.read_bytes()
     except FileNotFoundError:
         return Record()
+    return parse_bytes(content, shown)
+
+
+def parse_bytes(content: bytes, shown: PurePath) -> Record:
+    """Read the content of a record as it is on disk; raises RecordError."""
     try:
         return parse(content.decode("utf-8"), shown)
     except UnicodeDecodeError as error:

@@ -13,7 +13,16 @@ from lockhouse.formats.text import report_text
 @click.option("--strict", is_flag=True, help="Let warnings count as findings.")
 @command
 def check(session: Session, layers: tuple[str, ...], locks_only: bool, strict: bool) -> int:
-    """Prove that the locks answer their sources, and that wheelhouse and locks match, both ways."""
+    """Prove that sources, locks and wheelhouse match, both ways.
+
+    Says everything that is wrong at once, each with file, line and how to mend it. Changes nothing, and uses no network.
+
+    \b
+      lockhouse check                       everything
+      lockhouse check main --locks-only     one lock against its sources
+
+    Exit status 1 if there are findings; warnings are none, except under --strict.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     house = None
     if not locks_only:

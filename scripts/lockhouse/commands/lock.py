@@ -24,7 +24,18 @@ from lockhouse.target import Target
 @click.option("--check", "only_say", is_flag=True, help="Only say what would be recompiled; exit 1 if anything would.")
 @command
 def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[str, ...], only_say: bool) -> int:
-    """Recompile the layers whose lock no longer satisfies its sources."""
+    """Recompile the locks that no longer satisfy their sources.
+
+    pip-compile resolves them, bases first, and an index is asked only if something must be resolved. No pin moves that need
+    not, unless you let it. Pins without a wheel get a lock for their build and a line in the record. Commit what changes.
+
+    \b
+      lockhouse lock                  whatever is stale
+      lockhouse lock --check          only say what is
+      lockhouse lock -P requests      let one project move
+
+    Exit status 1 if something cannot be locked, or anything would be recompiled under --check.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     chosen = current.named(layers)
     where = session.target(current)

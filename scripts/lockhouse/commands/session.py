@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -53,7 +53,16 @@ class Session:
 
     def load(self) -> Project:
         """Read the project in the directory that was named, else in or above the working directory."""
-        return project.read(config.load(self.cwd if self.named else _root(self.cwd)), self.environ)
+        return project.read(self.configuration(), self.environ)
+
+    def configuration(self) -> config.Config:
+        """Read the configuration of the project, and no lock or source."""
+        return config.load(self.root)
+
+    @property
+    def root(self) -> Path:
+        """The directory that was named, else the project's in or above the working directory, else that one."""
+        return self.cwd if self.named else _root(self.cwd)
 
     def target(self, current: Project) -> Target:
         """Return the configured Python, which the environment's must be, else the environment's, else the running one."""
@@ -109,7 +118,24 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     return click.pass_obj(directory(function))
 
 
-layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
+def layer_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the layers that a word of the command line may become, for a shell; none where nothing can be read."""
+    session = context.find_object(Session)
+    if session is None:
+        return []
+    folder = context.find_root().params.get("directory")
+    there = replace(session, cwd=session.cwd / folder) if folder else session
+    try:
+        names = there.configuration().layers
+    except (LockhouseError, OSError, ValueError, RecursionError):
+        # A shell asks for words, and has no place for an error; the command itself will tell it.
+        return []
+    given = context.params.get(parameter.name or "") or ()
+    # A line of the answer is a word; a name with a line end in it would be two.
+    return [name for name in names if name.startswith(incomplete) and name not in given and name.isprintable()]
+
+
+layers = click.argument("layers", nargs=-1, metavar="[LAYER]...", shell_complete=layer_names)
 
 
 def elapsed(began: float) -> str:
