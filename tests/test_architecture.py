@@ -14,7 +14,7 @@ RANKS = (
     ("errors", "digest", "redact"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
+    ("wheel", "archive", "members", "contents", "sdist", "record", "wheelhouse", "source", "target", "config"),
     (
         "building.diagnosis",
         "building.variables",

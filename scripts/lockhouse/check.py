@@ -1,12 +1,15 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
 
-from lockhouse import plan, wheel
+from lockhouse import contents, plan
+from lockhouse.contents import WheelContent
 from lockhouse.layers import LoadedLayer
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
@@ -14,7 +17,7 @@ from lockhouse.rules import Finding
 from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
-from lockhouse.rules.wheels import content_findings, wheel_findings
+from lockhouse.rules.wheels import collisions, content_findings, wheel_findings
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
@@ -44,10 +47,12 @@ class Report:
         return tuple(found for found in self.findings if found.severity == "warning")
 
 
-def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None) -> Report:
+def check(
+    project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None, deep: bool = False
+) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
 
-    Raises OSError where the wheelhouse cannot be read.
+    With `deep`, every member of every wheel is hashed, too. Raises OSError where the wheelhouse cannot be read.
     """
     chosen = {layer.name for layer in layers}
     differing = [found for found in disagreements(project, target) if found.layer in chosen]
@@ -62,7 +67,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
     findings.extend(build_findings(project, target))
     match = None
     if house:
-        match, found = _wheels(project, layers, target, house, disputed)
+        match, found = _wheels(project, layers, target, house, disputed, deep=deep)
         findings.extend(found)
     return Report(
         findings=tuple(sorted(set(findings))),
@@ -91,7 +96,13 @@ def shown(path: Path, root: Path) -> PurePath:
 
 
 def _wheels(
-    project: Project, layers: Sequence[LoadedLayer], target: Target, house: Wheelhouse, disputed: set[NormalizedName]
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    target: Target,
+    house: Wheelhouse,
+    disputed: set[NormalizedName],
+    *,
+    deep: bool,
 ) -> tuple[Match, list[Finding]]:
     required, allowed = required_and_allowed(project, layers, target)
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
@@ -107,9 +118,32 @@ def _wheels(
     )
     findings = list(wheel_findings(judged, inventory, target, where))
     findings.extend(_inputs(project, match, allowed, target, house))
-    contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
-    findings.extend(content_findings(contents, target, where))
+    looked = _looked_into(match, house, deep=deep)
+    findings.extend(content_findings(looked, target, where))
+    findings.extend(collisions(_together(project, layers, match), looked, where))
     return match, findings
+
+
+def _looked_into(match: Match, house: Wheelhouse, *, deep: bool) -> dict[StoredWheel, WheelContent]:
+    """Look inside every wheel that answers a pin; with `deep`, on all cores, as unpacking and hashing release the GIL."""
+
+    def look(stored: StoredWheel) -> WheelContent:
+        return contents.read(house.path / stored.filename, stored.wheel, deep=deep)
+
+    chosen = list(dict.fromkeys(stored for _, stored in match.chosen))
+    if not deep:
+        return {stored: look(stored) for stored in chosen}
+    # The biggest first: one that is begun last would keep a single core busy in the end.
+    chosen.sort(key=lambda stored: stored.size, reverse=True)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        return dict(zip(chosen, threads.map(look, chosen), strict=True))
+
+
+def _together(project: Project, layers: Sequence[LoadedLayer], match: Match) -> Iterator[list[StoredWheel]]:
+    """Yield, for every environment, the wheels that are installed together there."""
+    for pins in project.pins_by_environment(layers):
+        lines = {pin.location for pin in pins}
+        yield [stored for need, stored in match.chosen if any(pin.location in lines for pin in need.pins)]
 
 
 def _inputs(

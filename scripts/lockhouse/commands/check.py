@@ -11,12 +11,13 @@ from lockhouse.wheelhouse import Wheelhouse
 @click.command()
 @layers
 @click.option("--locks-only", is_flag=True, help="Judge the locks, and leave the wheelhouse aside.")
+@click.option("--deep", is_flag=True, help="Hash every member of every wheel, too, as its own RECORD states it.")
 @click.option("--strict", is_flag=True, help="Let warnings count as findings.")
 @command
-def check(session: Session, layers: tuple[str, ...], locks_only: bool, strict: bool) -> int:
+def check(session: Session, layers: tuple[str, ...], locks_only: bool, deep: bool, strict: bool) -> int:
     """Prove that the locks answer their sources, and that wheelhouse and locks match, both ways."""
     current = session.load()
     house = None if locks_only else Wheelhouse(current.config.wheelhouse)
-    found = step(current, current.named(layers), target=session.target(current), house=house)
+    found = step(current, current.named(layers), target=session.target(current), house=house, deep=deep)
     session.result(report_text(found))
     return FAILED if found.errors or (strict and found.warnings) else DONE
