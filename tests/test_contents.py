@@ -195,13 +195,12 @@ def test_an_encrypted_member_is_broken(demo: Path):
         while (start := data.find(signature, start + 1)) >= 0:
             data[start + offset] |= 1
     demo.write_bytes(data)
-    assert look(demo).broken[0].startswith("not a sound zip archive: ")
+    assert look(demo).broken[0] == "the member 'demo/__init__.py' is encrypted"
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
-def test_broken_compression_is_broken(compression: int, tmp_path: Path):
+def test_broken_compression_is_broken(tmp_path: Path):
     path = tmp_path / "demo-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", compression) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for part in ("METADATA", "WHEEL", "RECORD"):
             archive.writestr(f"{INFO}/{part}", "Name: demo\nVersion: 1.0\n" * 50)
     data = bytearray(path.read_bytes())

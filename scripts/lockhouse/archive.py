@@ -27,8 +27,8 @@ _UNSOUND = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, NotImplementedError,
     RuntimeError, OverflowError,
 )  # fmt: skip
-# A larger METADATA, WHEEL or RECORD is no honest one; the zip's own statement of size is not trusted either.
-_TEXT_LIMIT = 32 << 20
+# A larger METADATA or RECORD is no honest one; the zip's own statement of size is not trusted either.
+TEXT_LIMIT = 32 << 20
 # PyPI refuses a wheel that unpacks to more than this many bytes and this many times its own size.
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
 # No file system takes a longer path.
@@ -39,8 +39,9 @@ _TOLD = 10
 _PIECE, _CHUNK = 1 << 17, 1 << 20
 # Of a file whose members are read one after the other.
 BUFFER = 1 << 18
-_LOCAL_HEADER = struct.Struct("<4s22sHH")
-_ENCRYPTED, _UTF8 = 0x2041, 0x800
+_LOCAL_HEADER = struct.Struct("<4s2xH18xHH")
+# Patched data, which nobody unpacks, counts as encrypted.
+_ENCRYPTED, _UTF8 = 0x2061, 0x800
 _METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 # The upper four bits of a Unix mode: nothing said, a folder, a file; and a symbolic link.
 _KINDS, _LINK = frozenset((0o00, 0o04, 0o10)), 0o12
@@ -86,17 +87,27 @@ def told(reasons: Iterable[str], kind: str) -> Iterator[str]:
 
 def layout_faults(archive: ZipFile, size: int) -> Iterator[str]:
     """Say what keeps the members of an archive of `size` bytes from being read: no other function may be used on such."""
-    end, total = 0, 0
+    end, total, unread = 0, 0, []
     for member in sorted(archive.infolist(), key=attrgetter("header_offset")):
         if member.header_offset < end:
             yield f"the member {quoted(member.filename)} overlaps another one"
             return
         end = member.header_offset + _LOCAL_HEADER.size + member.compress_size
         total += member.file_size
+        if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
+            unread.append(member)
     if end > archive.start_dir:
-        yield "not a sound zip archive: a member reaches beyond the last one's end"
+        yield "not a sound zip archive: a member reaches into the directory"
     if total > max(_BOMB_SIZE, _BOMB_RATIO * size):
         yield f"it unpacks to {total} bytes, more than {_BOMB_RATIO} times its size: PyPI refuses such files"
+    yield from told(map(_unreadable, unread), "such members")
+
+
+def _unreadable(member: ZipInfo) -> str:
+    if member.flag_bits & _ENCRYPTED:
+        return f"the member {quoted(member.filename)} is encrypted"
+    method = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
+    return f"the member {quoted(member.filename)} is compressed with {method}: installers agree on deflate alone"
 
 
 def member_faults(archive: ZipFile) -> Iterator[str]:
@@ -115,8 +126,6 @@ def member_faults(archive: ZipFile) -> Iterator[str]:
         member
         for member in members
         if member.external_attr >> 28 not in _KINDS
-        or member.compress_type not in _METHODS
-        or member.flag_bits & _ENCRYPTED
         or member.filename is not member.orig_filename
         or len(member.filename) > _LONGEST_NAME
     ]
@@ -163,12 +172,7 @@ def _kind_faults(archive: ZipFile, member: ZipInfo) -> Iterator[str]:
         yield f"the member {name} has a longer name than file systems take"
     if member.filename != member.orig_filename:
         yield f"the member {name} has a second name, {quoted(member.orig_filename)}"
-    if member.flag_bits & _ENCRYPTED:
-        yield f"the member {name} is encrypted"
-    elif member.compress_type not in _METHODS:
-        method = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")  # type: ignore[attr-defined]
-        yield f"the member {name} is compressed with {method}: installers agree on deflate alone"
-    elif kind == _LINK:
+    if kind == _LINK:
         # Installers write the link's text as a file; whoever unpacks it with other tools must stay in the tree.
         text = _decoded(archive, member, _LINK_LIMIT).replace("\\", "/")
         target = posixpath.normpath(posixpath.join(posixpath.dirname(member.filename), text))
@@ -178,9 +182,9 @@ def _kind_faults(archive: ZipFile, member: ZipInfo) -> Iterator[str]:
         yield f"the member {name} is neither a file nor a folder"
 
 
-def text_of(archive: ZipFile, name: str) -> str:
-    """Return a member's text, in which whatever is no UTF-8 is replaced; raises WheelError where it is too large."""
-    return _decoded(archive, archive.getinfo(name), _TEXT_LIMIT)
+def text_of(archive: ZipFile, name: str, limit: int = TEXT_LIMIT) -> str:
+    """Return a member's text, in which whatever is no UTF-8 is replaced; raises WheelError where it has too many bytes."""
+    return _decoded(archive, archive.getinfo(name), limit)
 
 
 def _decoded(archive: ZipFile, member: ZipInfo, limit: int) -> str:
@@ -188,7 +192,8 @@ def _decoded(archive: ZipFile, member: ZipInfo, limit: int) -> str:
         size = f"{limit >> 20} MiB" if limit >> 20 else f"{limit} bytes"
         raise WheelError(f"{shortened(member.filename)} is larger than {size}")
     with archive.open(member) as stream:
-        return stream.read(limit).decode("utf-8", errors="replace")
+        # Whoever reads without a count, or with a larger one, unpacks what is hidden behind the stated size.
+        return stream.read(member.file_size).decode("utf-8", errors="replace")
 
 
 def digest_of(file: BinaryIO, member: ZipInfo, algorithm: str) -> Digest:
@@ -216,8 +221,8 @@ def digest_of(file: BinaryIO, member: ZipInfo, algorithm: str) -> Digest:
 def _chunks(file: BinaryIO, member: ZipInfo) -> Iterator[bytes]:
     """Yield a member's data, unpacked; zipfile does the same with ten times the calls for a small one."""
     file.seek(member.header_offset)
-    signature, _, name_size, extra_size = _LOCAL_HEADER.unpack(_exactly(file, _LOCAL_HEADER.size))
-    central = member.orig_filename.encode("utf-8" if member.flag_bits & _UTF8 else "cp437")
+    signature, flags, name_size, extra_size = _LOCAL_HEADER.unpack(_exactly(file, _LOCAL_HEADER.size))
+    central = member.orig_filename.encode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
     if signature != b"PK\3\4" or _exactly(file, name_size) != central:
         raise EOFError("its local header is another one's")
     _exactly(file, extra_size)

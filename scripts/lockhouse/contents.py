@@ -3,6 +3,7 @@
 Refuses archives that are no sound zip, members that leave the tree, and metadata that disagrees with the name.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -37,8 +38,9 @@ from lockhouse.wheel import WheelName
 Mark: TypeAlias = tuple[int, int] | str
 """What tells two files of one path apart: CRC and size, or the entry point that a command is made from."""
 
-# More than these are no honest ones; and a tag with many dots would stand for billions.
-_HEADERS_LIMIT, _TAG_LIMIT = 1 << 20, 255
+# More than these are no honest ones. A tag with many dots would stand for billions, and a version of thousands of
+# digits is an error only where it is compared.
+_SMALL, _SPECIFIER_LIMIT, _TAG_LIMIT = 1 << 20, 1000, 255
 # As pip, which knows these schemes only.
 _SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
 _SITE = frozenset(("purelib", "platlib"))
@@ -102,7 +104,7 @@ def _read(archive: ZipFile, file: BinaryIO, size: int, wheel: WheelName, *, deep
         info = _info(names)
         metadata = _headers(text_of(archive, f"{info}/METADATA"))
         stated = HeaderParser().parsestr(metadata)
-        tags = HeaderParser().parsestr(_headers(text_of(archive, f"{info}/WHEEL"))).get_all("Tag", [])
+        tags = HeaderParser().parsestr(_headers(text_of(archive, f"{info}/WHEEL", _SMALL))).get_all("Tag", [])
     except WheelError as error:
         return _broken(*broken, error.reason)
     try:
@@ -148,17 +150,17 @@ def _headers(text: str) -> str:
         headers = text[: end.start()] if end else text
     else:
         headers = text.partition("\n\n")[0]
-    if len(headers) > _HEADERS_LIMIT:
-        raise WheelError(f"the headers of METADATA or WHEEL are longer than {_HEADERS_LIMIT >> 20} MiB")
+    if len(headers) > _SMALL:
+        raise WheelError(f"METADATA has headers of more than {_SMALL >> 20} MiB")
     return headers
 
 
 def _requires_python(metadata: Message) -> tuple[SpecifierSet, tuple[str, ...]]:
     text = metadata.get("Requires-Python", "")
-    try:
-        return SpecifierSet(text), ()
-    except InvalidSpecifier:
-        return SpecifierSet(), (f"Requires-Python is not a version specifier: {quoted(text)}",)
+    if len(text) <= _SPECIFIER_LIMIT:
+        with contextlib.suppress(InvalidSpecifier):
+            return SpecifierSet(text), ()
+    return SpecifierSet(), (f"Requires-Python is not a version specifier: {quoted(text)}",)
 
 
 def _misnamed(wheel: WheelName, metadata: Message, info: str) -> Iterator[str]:
@@ -221,7 +223,7 @@ def _installed(archive: ZipFile, info: str) -> tuple[dict[str, Mark], tuple[str,
     points = f"{info}/entry_points.txt"
     if points in files:
         try:
-            files |= {f"/scripts/{name}": target for name, target in _commands(text_of(archive, points))}
+            files |= {f"/scripts/{name}": target for name, target in _commands(text_of(archive, points, _SMALL))}
         except WheelError as error:
             faults.append(error.reason)
     return files, tuple(told(faults, "such members"))

@@ -17,7 +17,7 @@ from lockhouse import plan
 from lockhouse.errors import FetchError, LockhouseError
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
-from lockhouse.receive import receive
+from lockhouse.receive import receive_wheel
 from lockhouse.source import Candidate, Listing, Source
 from lockhouse.target import Target
 from lockhouse.wheel import WheelName
@@ -283,7 +283,7 @@ class _Fetch:
 
     def _fetch(self, need: Need, wheel: WheelName, candidate: Candidate) -> _Arrival:
         with self._house.incoming() as (file, put):
-            size, digests = receive(self._source, candidate, need.accepted, file, self._came)
+            size, digests = receive_wheel(self._source, candidate, need.accepted, file, self._came, wheel=wheel)
             put(wheel)
         return _Arrival(StoredWheel(wheel=wheel, size=size, digests=digests), candidate.origin)
 
