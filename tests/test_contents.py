@@ -1,9 +1,10 @@
 """What a look inside a wheel shows; whatever the bytes are, there is an answer."""
 
 import doctest
+import random
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import ModuleType
 
 import pytest
@@ -230,3 +231,155 @@ def test_hostile_bytes_always_get_an_answer(data: st.DataObject, demo: Path):
     demo.write_bytes(content)
     found = look(demo)
     assert all((*found.misnamed, *found.broken))
+
+
+# What installers would trip over
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.text(st.sampled_from("aC.:/\\ ~?é"), max_size=12) | st.text(max_size=12))
+def test_the_quick_test_for_names_is_that_of_windows_paths(name: str):
+    windows = PureWindowsPath(name)
+    leaves = bool(windows.anchor) or ".." in windows.parts
+    # Which characters name a drive is something that Pythons disagree about; every one is refused.
+    assert archive.leaves_tree(name) is (leaves or name[1:2] == ":")
+    if leaves or archive.normal(name) != name.removesuffix("/"):
+        assert archive.is_odd([name])
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        (["demo//a.py", "demo/a.py"], "the members 'demo//a.py' and 'demo/a.py' are one path"),
+        (["./demo/__init__.py"], "the members 'demo/__init__.py' and './demo/__init__.py' are one path"),
+        (["demo/__init__.py/x"], "the member 'demo/__init__.py' is a file, and a folder of others"),
+        (["a", "a-b", "a.b", "a/b/c"], "the member 'a' is a file, and a folder of others"),
+        (["a", "a/"], "the member 'a' is a file, and a folder of others"),
+        (["demo-1.0.data/other/x"], "the member 'demo-1.0.data/other/x' is for no folder that installers know"),
+        (["demo-1.0.data/x"], "the member 'demo-1.0.data/x' is for no folder that installers know"),
+        (
+            ["demo-1.0.data/purelib/demo/__init__.py"],
+            "the member 'demo-1.0.data/purelib/demo/__init__.py' is written over the member 'demo/__init__.py'",
+        ),
+        (["x" * 5000], f"the member {'x' * 150!r}... (5000 characters) has a longer name than file systems take"),
+    ],
+)
+def test_members_that_take_each_others_place_are_broken(members: list[str], said: str, demo: Path):
+    found = changed(demo, lambda all_: all_.update(dict.fromkeys(members, b"other")))
+    assert found.broken == (said,)
+
+
+def test_names_that_only_begin_alike_are_sound(demo: Path):
+    names = ["a", "a-b/c", "a.b", "demo.py", "demo/__init__.pyi", "...", "a..b/c", "demo-1.0.data/scripts/demo"]
+    assert changed(demo, lambda members: members.update(dict.fromkeys(names, b""))).broken == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "said"),
+    [
+        (0o010644, "", "is neither a file nor a folder"),
+        (0o020644, "", "is neither a file nor a folder"),
+        (0o120777, "../../x", "is a symbolic link out of the tree"),
+        (0o120777, "..\\..\\x", "is a symbolic link out of the tree"),
+        (0o120777, "C:x", "is a symbolic link out of the tree"),
+        (0o120777, "../demo/__init__.py", None),
+        (0o000644, "", None),
+    ],
+)
+def test_only_files_folders_and_links_within_are_sound(mode: int, text: str, said: str | None, demo: Path):
+    info = zipfile.ZipInfo("demo/odd")
+    info.create_system, info.external_attr = 3, mode << 16
+    with zipfile.ZipFile(demo, "a") as file:
+        file.writestr(info, text)
+    unlisted = "RECORD does not list 'demo/odd'"
+    assert look(demo).broken == ((f"the member 'demo/odd' {said}", unlisted) if said else (unlisted,))
+
+
+def test_what_is_installed_is_told_by_where_it_goes(tmp_path: Path):
+    names = [
+        f"demo-1.0.data/{name}"
+        for name in ("platlib/x.so", "scripts/run", "data/bin/go", "data/share/d", "headers/d.h")
+    ]
+    wheel = build_wheel(
+        tmp_path, "demo", "1.0", files=dict.fromkeys(names, "text"), entry_points={"demo": "demo : main"}
+    )
+    found = look(wheel)
+    assert found.broken == ()
+    assert {path for path in found.files if INFO not in path} == {
+        *("demo/__init__.py", "x.so", "/scripts/run", "/scripts/go", "/data/share/d", "/scripts/demo"),
+    }
+    assert found.files["/scripts/demo"] == "demo:main"
+
+
+def test_the_headers_of_metadata_are_kept_and_nothing_of_the_description(demo: Path):
+    assert look(demo).metadata.startswith("Metadata-Version: 2.1\nName: demo\n")
+    assert "Made for a test." not in look(demo).metadata
+    for end in (b"\n", b"\r\n", b"\r"):
+        text = end.join([b"Name: demo", b"Version: 1.0", b"", b"Name: other", b""])
+        found = changed(demo, lambda members, text=text: members.update({f"{INFO}/METADATA": text}))  # type: ignore[misc]
+        assert (found.metadata.split(), found.misnamed) == (["Name:", "demo", "Version:", "1.0"], ())
+
+
+# Each member's own hash
+
+
+def deep(path: Path) -> tuple[str, ...]:
+    wheel = WheelName.parse(path.name)
+    assert read(path, wheel).broken == ()
+    with path.open("rb") as file:
+        own = contents.read_bytes(file, path.stat().st_size)
+    assert own == read(path, wheel, deep=True).broken
+    return own
+
+
+def row_of(members: Members, name: str, row: str) -> None:
+    record = members[f"{INFO}/RECORD"].decode().splitlines(keepends=True)
+    record = [row + "\n" if line.startswith(f"{name},") else line for line in record]
+    members[f"{INFO}/RECORD"] = "".join(record).encode()
+
+
+EMPTY = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (f"demo/a.py,sha256={EMPTY},0", None),
+        (f"demo/a.py,sha256={EMPTY}=,", None),
+        (f"demo/a.py,sha256={EMPTY},1", "'demo/a.py' has not the size that RECORD states (1 there, 0 in fact)"),
+        (
+            "demo/a.py,sha256=" + "A" * 43 + ",0",
+            f"'demo/a.py' is not what RECORD states (sha256={'A' * 43} there, sha256={EMPTY} in fact)",
+        ),
+        (
+            "demo/a.py,md5=1B2M2Y8AsgTpgAmY7PhCfg,0",
+            "RECORD states only a md5 of 'demo/a.py': sha256 or better is prescribed",
+        ),
+        ("demo/a.py,,", "RECORD states no hash of 'demo/a.py'"),
+        ("demo/a.py", "RECORD states no hash of 'demo/a.py'"),
+    ],
+)
+def test_a_deep_look_holds_each_member_against_its_row(row: str, said: str | None, demo: Path):
+    rewrite_wheel(demo, lambda members: members.update({"demo/a.py": b""}))
+    rewrite_wheel(demo, lambda members: row_of(members, "demo/a.py", row), stale_record=True)
+    assert deep(demo) == ((said,) if said else ())
+
+
+def test_a_member_whose_data_is_altered_is_found_by_a_deep_look(demo: Path):
+    noise = random.Random(1).randbytes(500_000)
+    rewrite_wheel(demo, lambda members: members.update({"demo/noise": noise, "demo/zeros": bytes(3_000_000)}))
+    assert deep(demo) == ()
+    data = bytearray(demo.read_bytes())
+    data[data.index(b"demo/noise") + 250_000] ^= 1
+    demo.write_bytes(data)
+    [said] = deep(demo)
+    assert "the member 'demo/noise' " in said
+
+
+def test_a_row_that_is_there_twice_must_say_one_thing(demo: Path):
+    def double(members: Members) -> None:
+        members[f"{INFO}/RECORD"] += f"demo/__init__.py,sha256={EMPTY},0\n".encode()
+
+    assert changed(demo, double, stale_record=True).broken == (
+        "RECORD lists 'demo/__init__.py' twice, and differently",
+    )

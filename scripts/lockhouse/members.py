@@ -44,9 +44,9 @@ def parse(text: str, *, members: int) -> Record:
 def name_faults(record: Record, names: Sequence[str], info: str) -> Iterator[str]:
     """Say which files RECORD does not list, which it lists that are not there, and which it lists in two ways."""
     listed = record.rows.keys()
-    # Directories need not be listed.
+    # Directories need not be listed, and may be.
     files = {name for name in names if name[-1:] != "/"}
-    unlisted, absent = sorted(files - listed - _signatures(info)), sorted(listed - files)
+    unlisted, absent = sorted(files - listed - _signatures(info)), sorted(listed - set(names))
     yield from told((f"RECORD does not list {quoted(name)}" for name in unlisted), "files are not listed")
     yield from told((f"RECORD lists {quoted(name)}, which is not there" for name in absent), "files are not there")
     yield from told((f"RECORD lists {quoted(name)} twice, and differently" for name in record.torn), "are listed twice")

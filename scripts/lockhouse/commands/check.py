@@ -4,6 +4,7 @@ import click
 
 from lockhouse.check import check as step
 from lockhouse.commands.session import DONE, FAILED, Session, command, layers
+from lockhouse.errors import UsageError
 from lockhouse.formats.text import report_text
 from lockhouse.wheelhouse import Wheelhouse
 
@@ -16,6 +17,8 @@ from lockhouse.wheelhouse import Wheelhouse
 @command
 def check(session: Session, layers: tuple[str, ...], locks_only: bool, deep: bool, strict: bool) -> int:
     """Prove that the locks answer their sources, and that wheelhouse and locks match, both ways."""
+    if deep and locks_only:
+        raise UsageError("--deep looks into the wheels, which --locks-only leaves aside", hint="give one of the two")
     current = session.load()
     house = None if locks_only else Wheelhouse(current.config.wheelhouse)
     found = step(current, current.named(layers), target=session.target(current), house=house, deep=deep)
