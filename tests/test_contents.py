@@ -383,3 +383,12 @@ def test_a_row_that_is_there_twice_must_say_one_thing(demo: Path):
     assert changed(demo, double, stale_record=True).broken == (
         "RECORD lists 'demo/__init__.py' twice, and differently",
     )
+
+
+def test_a_local_header_that_spells_the_name_otherwise_is_found_by_a_deep_look(demo: Path):
+    rewrite_wheel(demo, lambda members: members.update({"demo/ünï.txt": b"text"}))
+    data = bytearray(demo.read_bytes())
+    # The flag "UTF-8", which pip's own reader goes by.
+    data[data.index("demo/ünï.txt".encode()) - 30 + 7] &= ~8
+    demo.write_bytes(data)
+    assert deep(demo) == ("the member 'demo/ünï.txt' cannot be read: its local header is another one's",)

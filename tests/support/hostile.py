@@ -151,8 +151,19 @@ def _odd_text(chance: random.Random, data: bytes, path: Path) -> bytes:
     return rewrite_wheel(path, replace, stale_record=chance.random() < 0.5).read_bytes()
 
 
+def _stale(chance: random.Random, data: bytes, path: Path) -> bytes:
+    """Change what a member holds, in a zip that is sound, and leave RECORD as it was."""
+
+    def change(members: dict[str, bytes]) -> None:
+        name = chance.choice([name for name in members if not name.endswith("/RECORD")])
+        members[name] = chance.choice((b"", members[name] + b"\n", b"#" + members[name][1:]))
+
+    path.write_bytes(data)
+    return rewrite_wheel(path, change, stale_record=True).read_bytes()
+
+
 MUTATIONS: Sequence[Mutation] = (
-    _flipped, _flipped_in_headers, _wrong_field, _cut, _spliced, _doubled_entry, _zip64, _odd_name, _odd_text,
+    _flipped, _flipped_in_headers, _wrong_field, _cut, _spliced, _doubled_entry, _zip64, _odd_name, _odd_text, _stale,
 )  # fmt: skip
 
 

@@ -39,7 +39,11 @@ _RULES = (
     Rule("wheel-unrecorded", "error", "built from source, but no line of the record vouches for it"),
     Rule("wheel-unusable", "error", "tags or Requires-Python do not fit the target"),
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
-    Rule("wheel-broken", "error", "not a sound zip or RECORD, a member leaves the tree, or two wheels of one target write one path"),
+    Rule(
+        "wheel-broken",
+        "error",
+        "not a sound zip or RECORD, a member leaves the tree, or two wheels of one target write one path",
+    ),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
