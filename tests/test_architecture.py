@@ -16,8 +16,10 @@ RANKS = (
     ("annotations", "lines", "links", "requirements", "includes"),
     (
         "filenames",
+        "archive",
+        "members",
         "metadata",
-        "wheel",
+        "contents",
         "buildsystem",
         "sdist",
         "record",
@@ -56,6 +58,7 @@ RANKS = (
     (
         "key",
         "solutions",
+        "inspection",
         "check",
         "receive",
         "fill",
@@ -161,7 +164,7 @@ def test_what_must_be_quick_imports_nothing_slow(module):
 NOT_FOR_LOCKS = {
     *("_bz2", "_hashlib", "_lzma", "bz2", "concurrent.futures", "csv", "difflib", "email", "hashlib", "json", "lzma"),
     *("random", "shutil", "socket", "tarfile", "tempfile", "zipfile"),
-    *("lockhouse.fill", "lockhouse.hashing", "lockhouse.plan", "lockhouse.sdist", "lockhouse.wheel"),
+    *("lockhouse.fill", "lockhouse.hashing", "lockhouse.plan", "lockhouse.sdist", "lockhouse.contents"),
     *("lockhouse.wheelhouse", "pip", "piptools", "rich", "requests", "urllib3", "asyncio"),
 }
 

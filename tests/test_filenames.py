@@ -123,3 +123,17 @@ def test_nothing_is_taken_that_packaging_refuses_and_what_both_take_is_the_same(
         assert (found.name, found.version) == parse_sdist_filename(stem + suffix)
     except InvalidSdistFilename:
         pytest.fail(f"packaging refuses {stem + suffix!r}")
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        f"demo-{'9' * 5000}-py3-none-any.whl",
+        f"demo-1.0-{'9' * 5000}-py3-none-any.whl",
+        f"demo-1.0-{'.'.join(['py3'] * 3000)}-{'.'.join(['none'] * 3000)}-{'.'.join(['any'] * 3000)}.whl",
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused_before_it_is_taken_apart(filename: str):
+    with pytest.raises(WheelError, match="not a wheel's file name") as caught:
+        WheelName.parse(filename)
+    assert len(caught.value.reason) < 200

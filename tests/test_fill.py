@@ -14,7 +14,7 @@ from packaging.tags import sys_tags
 from support.index import Fault, Index
 from support.locks import write_layer, write_layer_of
 from support.project import Project, Result
-from support.wheels import build_sdist, build_wheel, flip_byte, sha256
+from support.wheels import build_sdist, build_wheel, flip_byte, rewrite_wheel, sha256
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 
@@ -67,6 +67,19 @@ def said(result: Result) -> str:
 
 
 # What comes
+
+
+def test_a_wheel_that_contradicts_itself_is_not_let_in_if_asked_though_its_bytes_are_locked(
+    project: Project, index: Index
+):
+    wheel, good = (build_wheel(index.directory, name, "1.0") for name in ("alpha", "beta"))
+    rewrite_wheel(wheel, lambda members: members.update({"alpha/__init__.py": b"evil = 1"}), stale_record=True)
+    write_layer_of(project, wheel, good)
+    result = project.call("wheelhouse", "--deep")
+    assert result.status == 1
+    assert housed(project) == as_files(good)
+    assert "its bytes are the locked ones, but it is no sound wheel: 'alpha/__init__.py' is not what" in said(result)
+    assert "hint: lock another release: write `alpha!=1.0` into a source" in said(result)
 
 
 def test_exactly_the_locked_wheels_come(locked: Project, index: Index, wheels: dict[str, Path]):

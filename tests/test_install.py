@@ -9,9 +9,9 @@ import pytest
 
 from lockhouse import plan
 from lockhouse import project as projects
-from lockhouse.check import required_and_allowed
 from lockhouse.config import load
 from lockhouse.errors import ProcessError, TargetError
+from lockhouse.inspection import required_and_allowed
 from lockhouse.install import derived_requirements, install, installed, links_page
 from lockhouse.plan import Match
 from lockhouse.target import of_environment, running

@@ -272,6 +272,7 @@ def test_of_one_file_on_two_indexes_the_first_index_is_asked_first():
         ("a-1-py3-none-any.whl", ">=3.8", True),
         ("a-1-py3-none-any.whl", ">=3.12", False),
         ("a-1-py3-none-any.whl", "three", True),
+        ("a-1-py3-none-any.whl", ">=" + "9" * 5000, True),
         ("a-1.tar.gz", None, False),
         ("a-1-cp311-cp311-win_amd64.whl", None, False),
         ("a-10-py3-none-any.whl", None, False),

@@ -171,3 +171,71 @@ def test_a_file_whose_name_says_nothing_does_not_explain_a_missing_wheel(world: 
         ("wheel-extra", f"{HOUSE}/core-1.10.txt"),
         ("wheel-extra", f"{HOUSE}/core.whl"),
     ]
+
+
+# Two wheels, one path
+
+
+def meeting(world: World, path: str, one: str, other: str) -> list[tuple[str, str]]:
+    """Let two wheels of one environment hold a path, and return what is found."""
+    for name, text in (("app", one), ("core", other)):
+        before = sha256(world.wheel(name))
+        rewrite_wheel(world.wheel(name), lambda members, text=text: members.update({path: text.encode()}))  # type: ignore[misc]
+        world.relock(name, before)
+    return worlds.printed(world.check().stdout)
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("shared/module.py", "wheel-broken"),
+        ("module.py", "wheel-broken"),
+        ("hook.pth", "wheel-broken"),
+        ("shared/__init__.py", "wheel-broken?"),
+        ("tests/conftest.py", "wheel-broken?"),
+        ("LICENSE", "wheel-broken?"),
+    ],
+)
+def test_two_wheels_that_write_one_path_are_named(path: str, rule: str, world: World):
+    core = f"{HOUSE}/{world.wheel('core').name}"
+    assert meeting(world, path, "one", "other") == [(rule, core)]
+    assert "writes other bytes to a path that app-1.0-py3-none-any.whl writes, too" in world.check().stdout
+    assert f"\n  path: '{path}'\n" in world.check().stdout
+
+
+def test_one_file_in_two_wheels_is_harmless(world: World):
+    assert meeting(world, "shared/__init__.py", "same", "same") == []
+    assert world.check("--strict").status == 0
+
+
+def test_a_command_of_two_wheels_is_named_however_it_is_made(world: World):
+    before = sha256(world.wheel("app"))
+    build_wheel(world.house, "app", "1.0", requires=["core>=1.0"], entry_points={"go": "app:main"})
+    world.relock("app", before)
+    before = sha256(world.wheel("core"))
+    build_wheel(world.house, "core", "1.10", files={"core-1.10.data/scripts/go": "#!python"})
+    world.relock("core", before)
+    assert worlds.printed(world.check().stdout) == [("wheel-broken", f"{HOUSE}/{world.wheel('core').name}")]
+    assert "'scripts/go'" in world.check().stdout
+
+
+def test_wheels_that_are_never_installed_together_may_write_one_path(world: World):
+    for name in ("app", "checker"):
+        before = sha256(world.wheel(name))
+        rewrite_wheel(world.wheel(name), lambda members, name=name: members.update({"shared/x.py": name.encode()}))  # type: ignore[misc]
+        world.relock(name, before)
+    assert [rule for rule, _ in worlds.printed(world.check().stdout)] == ["wheel-broken"]
+    world.project.write("pyproject.toml", "[tool.lockhouse]\nenvironments = { a = ['main'], b = ['dev'] }\n")
+    assert worlds.printed(world.check().stdout) == []
+
+
+def test_only_a_deep_check_hashes_the_members(world: World):
+    wheel = world.wheel("core")
+    before = sha256(wheel)
+    rewrite_wheel(wheel, lambda members: members.update({"core/__init__.py": b"other = True"}), stale_record=True)
+    world.relock("core", before)
+    assert world.check().status == 0
+    result = world.check("--deep")
+    assert worlds.printed(result.stdout) == [("wheel-broken", f"{HOUSE}/{wheel.name}")]
+    assert "'core/__init__.py' is not what RECORD states (sha256=" in result.stdout
+    assert world.check("--deep", "--locks-only").status == 2

@@ -12,9 +12,9 @@ from packaging.utils import NormalizedName
 
 from lockhouse import builds, construct, files, plan, resolution
 from lockhouse.builds import BuildLock, Builds
-from lockhouse.check import required_and_allowed
 from lockhouse.construct import Made, Sdist, Yard
 from lockhouse.errors import LockhouseError
+from lockhouse.inspection import required_and_allowed
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.record import Record

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
-
-from packaging.utils import NormalizedName
 
 from lockhouse.layers import LoadedLayer
 from lockhouse.project import Project
 from lockhouse.rules import Finding
-from lockhouse.rules.builds import build_findings, sdist_findings
+from lockhouse.rules.builds import build_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.target import Target
 
 if TYPE_CHECKING:
     # What is about wheels is imported where it is used: it takes longer than to judge the locks alone.
-    from lockhouse.plan import Match, Need
-    from lockhouse.rules.dependencies import Graph
-    from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
+    from lockhouse.plan import Match
+    from lockhouse.wheelhouse import Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +48,12 @@ class Report:
         return tuple(found for found in self.findings if found.severity == "warning")
 
 
-def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None) -> Report:
+def check(
+    project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None, deep: bool = False
+) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
 
-    Raises OSError where the wheelhouse cannot be read.
+    With `deep`, every member of every wheel is hashed, too. Raises OSError where the wheelhouse cannot be read.
     """
     chosen = {layer.name for layer in layers}
     differing = [found for found in disagreements(project, target) if found.layer in chosen]
@@ -74,9 +72,12 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
     findings.extend(build_findings(project, target))
     match, waited, proven = None, False, set[str]()
     if house:
-        match, found, graphs, waited = _wheels(project, layers, target, house, disputed=disputed)
-        findings.extend(found)
-        for graph in graphs:
+        from lockhouse.inspection import inspect  # noqa: PLC0415 - as said above
+
+        seen = inspect(project, layers, target, house, disputed=disputed, deep=deep)
+        match, waited = seen.match, seen.waited
+        findings.extend(seen.findings)
+        for graph in seen.graphs:
             findings.extend(graph.findings())
             names = {layer.name for layer in graph.layers}
             proven |= names
@@ -93,126 +94,12 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
     )
 
 
-def required_and_allowed(
-    project: Project, layers: Sequence[LoadedLayer], target: Target
-) -> tuple[tuple[Need, ...], tuple[Need, ...]]:
-    """Return the needs of the named layers, which must be met, and those of all layers, which may be there."""
-    from lockhouse import plan  # noqa: PLC0415 - see above
-
-    required, allowed = (
-        plan.needs(project.pins_by_environment(some), target, builds=project.builds, no_binary=project.config.no_binary)
-        for some in (layers, project.layers.values())
-    )
-    return required, allowed
-
-
-def shown(path: Path, root: Path) -> PurePath:
-    """Return the path as the user should read it: relative to the project where it is inside."""
-    return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-def _wheels(
-    project: Project,
-    layers: Sequence[LoadedLayer],
-    target: Target,
-    house: Wheelhouse,
-    *,
-    disputed: Set[NormalizedName],
-) -> tuple[Match, list[Finding], list[Graph], bool]:
-    from lockhouse import plan, solutions, wheel  # noqa: PLC0415 - see above
-    from lockhouse.rules.wheels import content_findings, wheel_findings  # noqa: PLC0415
-
-    required, allowed = required_and_allowed(project, layers, target)
-    algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
-    inventory: Inventory = house.inventory(algorithms)
-    match = plan.match(required, allowed, inventory, target)
-    where = shown(house.path, project.config.root)
-    contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
-    located = {
-        need.key: (where / stored.filename, stored.wheel.version, contents[stored].metadata)
-        for need, stored in match.chosen
-    }
-    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed)
-    lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
-    # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
-    undecided = undecided_by(project, allowed, target)
-    judged = plan.Match(
-        chosen=match.chosen,
-        unmet=tuple(need for need in match.unmet if need.name not in disputed),
-        spare=tuple(
-            stored for stored in match.spare if stored.wheel.name not in disputed | lacking and not undecided(stored)
-        ),
-    )
-    findings = list(wheel_findings(judged, inventory, target, where))
-    findings.extend(_inputs(project, match, allowed, target, house))
-    findings.extend(content_findings(contents, target, where))
-    return match, findings, graphs, waited
-
-
-def _inputs(
-    project: Project, match: Match, allowed: Sequence[Need], target: Target, house: Wheelhouse
-) -> Iterator[Finding]:
-    """Report where what the built wheels were made from is not what is locked, both ways."""
-    from lockhouse import plan  # noqa: PLC0415 - see above
-    from lockhouse.rules.wheels import wheel_findings  # noqa: PLC0415
-
-    built = [need for need, stored in match.chosen if not stored.is_any_of(need.hashes)]
-    locks = project.builds.locks
-    may_be = [need for need in allowed if need.buildable or need.from_source]
-    if not locks or not (built or house.inputs.path.is_dir()):
-        return
-    root = project.config.root
-    every = plan.needs([lock.layer.pins for lock in locks.values()], target, builds=project.builds)
-    inventory = house.inputs.inventory({digest.algorithm for need in every for digest in need.hashes})
-    # What builds are made with may be built itself, and so on.
-    required: tuple[Need, ...] = ()
-    todo = built
-    while todo:
-        more = plan.needs(
-            [locks[need.name].layer.pins for need in todo if need.name in locks], target, builds=project.builds
-        )
-        required = tuple(dict.fromkeys((*required, *more)))
-        chosen = plan.match(more, more, inventory, target).chosen
-        todo = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
-        built += todo
-    may_be += [need for need in every if need.buildable]
-    stored = house.sdists({digest.algorithm for need in (*allowed, *every) for digest in need.hashes})
-    yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
-    inputs = plan.match(required, every, inventory, target)
-    yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
-
-
-def undecided_by(project: Project, allowed: Sequence[Need], target: Target) -> Callable[[StoredWheel], bool]:
-    """Return a test for wheels that cannot be called extra, and must not be removed.
-
-    How their projects are locked is a finding by itself, in whichever layer, or a lock is missing that may ask for them.
-    """
-    contradictory = _contradictory(project, allowed, target)
-    pinned = {need.name for need in allowed}
-    complete = not _unlocked(project)
-    return lambda stored: stored.wheel.name in contradictory or not (complete or stored.wheel.name in pinned)
-
-
-def _contradictory(project: Project, allowed: Sequence[Need], target: Target) -> set[NormalizedName]:
-    found = {need.name for need in allowed if not need.hashes}
-    for layer in project.layers.values():
-        found |= {line.name for line in layer.requirements if target.applies(line.marker)}
-        if layer.lock:
-            found |= {line.name for line in layer.lock.loose}
-            found |= {line.name for line in layer.lock.unlockables if line.name}
-    return found - {need.name for need in allowed if need.hashes}
-
-
-def _unlocked(project: Project) -> list[str]:
-    return [str(layer.layer.lock) for layer in project.layers.values() if layer.lock is None]
-
-
 def _not_judged(
     project: Project, layers: Sequence[LoadedLayer], house: Wheelhouse | None, proven: Set[str]
 ) -> list[str]:
     """Return what could not be told, less what the wheels of the `proven` layers tell themselves."""
     notes = []
-    if house and (unlocked := _unlocked(project)):
+    if house and (unlocked := project.unlocked):
         notes.append(f"without {', '.join(unlocked)}, wheels that nothing asks for were not judged")
     for layer in layers:
         if layer.lock is None:

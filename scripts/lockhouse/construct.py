@@ -16,7 +16,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from lockhouse import building, builds, fill, hashing, install, plan, sdist, wheel
+from lockhouse import building, builds, contents, fill, hashing, install, plan, sdist
 from lockhouse.building import Workshop
 from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
@@ -221,7 +221,7 @@ def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> 
             f"{here.path.name} builds to {name.filename}, which does not fit {yard.target.name}",
             where=need.pins[0].location,
         )
-    content = wheel.read(done.wheel, name)
+    content = contents.read(done.wheel, name, deep=True)
     if wrong := (*content.misnamed, *content.broken):
         raise LockhouseError(f"{here.path.name} builds to a wheel that is not sound: {'; '.join(wrong)}")
     build_lock = lock.digest

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from packaging.tags import Tag
 from packaging.utils import (
     BuildTag,
-    InvalidName,
-    InvalidWheelFilename,
     NormalizedName,
     canonicalize_name,
     parse_wheel_filename,
 )
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from lockhouse.errors import SdistError, WheelError
 
+# What file systems hold; in a longer name of an index page, a few thousand dots would stand for billions of tags.
+_LONGEST = 255
 # What PyPI has ever taken as a source distribution and pip still reads.
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
@@ -39,9 +39,11 @@ class WheelName:
         >>> WheelName.parse("six-1.16.0-1-py2.py3-none-any.whl").build
         (1, '')
         """
+        if len(filename) > _LONGEST:
+            raise WheelError(f"{filename[:40]!r}... is not a wheel's file name: it has {len(filename)} characters")
         try:
             name, version, build, tags = parse_wheel_filename(filename)
-        except (InvalidWheelFilename, InvalidVersion, InvalidName) as error:
+        except ValueError as error:
             raise WheelError(f"{filename!r} is not a wheel's file name: {error}") from error
         return cls(filename=filename, name=name, version=version, build=build, tags=tags)
 

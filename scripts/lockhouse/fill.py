@@ -18,7 +18,7 @@ from lockhouse.errors import FetchError, LockhouseError
 from lockhouse.filenames import WheelName
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
-from lockhouse.receive import receive
+from lockhouse.receive import receive, receive_wheel
 from lockhouse.source import Candidate, Listing, Source
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
@@ -68,10 +68,12 @@ def fill(
     progress: Progress,
     waiting: Callable[[], None],
     leave_sdists: bool = False,
+    deep: bool = False,
 ) -> Outcome:
     """Fetch what is needed and not there, remove what nobody asks for, and write down what there is.
 
     With `leave_sdists`, whatever has a source distribution alone is `left`; otherwise only what has a build lock is.
+    With `deep`, every member of what is fetched is compared with its own wheel's RECORD.
     Wheels that `undecided` holds for are never removed. `connect` is called only if something must be fetched. Raises
     IncompleteError when wheels are missing in the end; then nothing has been removed.
     """
@@ -85,7 +87,7 @@ def fill(
         if wanted := [need for need in unmet if need not in left]:
             with connect() as source, progress:
                 progress.expect(len(wanted))
-                fetched = _Fetch(house, source, target, progress).all(wanted, connections)
+                fetched = _Fetch(house, source, target, progress, deep=deep).all(wanted, connections)
             origins |= {arrival.stored.filename: arrival.origin for arrival in fetched.arrivals}
             inventory = _with(inventory, fetched.arrivals)
         after = plan.match(required, allowed, inventory, target)
@@ -165,11 +167,12 @@ def _by_reason(failures: Sequence[_Failure]) -> list[_Failure]:
 class _Fetch:
     """Meets needs in parallel: pages first, but a big wheel as soon as it is known, then the rest, biggest first."""
 
-    def __init__(self, house: Wheelhouse, source: Source, target: Target, progress: Progress) -> None:
+    def __init__(self, house: Wheelhouse, source: Source, target: Target, progress: Progress, *, deep: bool) -> None:
         self._house = house
         self._source = source
         self._target = target
         self._progress = progress
+        self._receive = receive_wheel if deep else receive
         self._condition = threading.Condition()
         self._unlisted: list[Need] = []
         self._listing = 0
@@ -283,7 +286,7 @@ class _Fetch:
 
     def _fetch(self, need: Need, wheel: WheelName, candidate: Candidate) -> _Arrival:
         with self._house.incoming() as (file, put):
-            size, digests = receive(self._source, candidate, need.accepted, file, self._came)
+            size, digests = self._receive(self._source, candidate, need.accepted, file, self._came)
             put(wheel)
         return _Arrival(StoredWheel(wheel=wheel, size=size, digests=digests), candidate.origin)
 

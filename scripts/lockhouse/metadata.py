@@ -14,6 +14,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
+from lockhouse.archive import quoted
+from lockhouse.errors import WheelError
+
+_LIMIT, _SPECIFIER_LIMIT = 1 << 20, 1000
+_END_OF_HEADERS = re.compile(r"\A[\r\n]|\r\n[\r\n]|\n[\r\n]|\r\r")
 # A marker that is a mere conjunction and holds this is false unless the extra is wanted.
 _EXTRA = re.compile(r"""\bextra\s*==\s*(?:'([^']*)'|"([^"]*)")""")
 
@@ -30,18 +35,20 @@ class Metadata:
 
     @classmethod
     def parse(cls, text: str) -> "Metadata":
-        r"""Read the headers; what stands below them (the description) is not looked at.
+        r"""Read the headers, and not the description below them. Raises WheelError where they are too long.
 
         >>> Metadata.parse("Name: a\nVersion: 1\nRequires-Dist: b>=2\n\nRequires-Dist: no header").requires
         ('b>=2',)
         """
         fields = HeaderParser().parsestr(headers_of(text))
         faults = []
+        requires_python = SpecifierSet()
+        stated = fields.get("Requires-Python", "")
         try:
-            requires_python = SpecifierSet(fields.get("Requires-Python", ""))
+            # A version of thousands of digits would be an error only where it is compared.
+            requires_python = SpecifierSet(stated if len(stated) <= _SPECIFIER_LIMIT else "too long")
         except InvalidSpecifier:
-            faults.append(f"Requires-Python is not a version specifier: {fields['Requires-Python']!r}")
-            requires_python = SpecifierSet()
+            faults.append(f"Requires-Python is not a version specifier: {quoted(stated)}")
         return cls(
             name=fields.get("Name", ""),
             version=fields.get("Version", ""),
@@ -62,9 +69,15 @@ class Metadata:
 
 
 def headers_of(text: str) -> str:
-    """Return what stands before the first empty line."""
-    head, _, _ = text.replace("\r\n", "\n").partition("\n\n")
-    return f"{head}\n"
+    """Return what stands above the first empty line; raises WheelError where that is more than 1 MiB."""
+    if "\r" in text or text.startswith("\n"):
+        end = _END_OF_HEADERS.search(text)
+        headers = text[: end.start()] if end else text
+    else:
+        headers = text.partition("\n\n")[0]
+    if len(headers) > _LIMIT:
+        raise WheelError(f"METADATA has headers of more than {_LIMIT >> 20} MiB")
+    return f"{headers}\n"
 
 
 @functools.cache

@@ -6,7 +6,7 @@ Pure: takes values, returns values.
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import BuildTag, NormalizedName
 from packaging.version import Version
 
@@ -227,5 +227,5 @@ def _admits(candidate: Candidate, target: Target) -> bool:
         return True
     try:
         return target.accepts_python(SpecifierSet(candidate.requires_python))
-    except InvalidSpecifier:
+    except ValueError:  # InvalidSpecifier, or a version of more digits than Python converts
         return True

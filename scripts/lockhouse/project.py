@@ -53,6 +53,11 @@ class Project:
             )
         return self.named(self.environments[name])
 
+    @property
+    def unlocked(self) -> list[str]:
+        """The paths of the locks that do not exist."""
+        return [str(layer.layer.lock) for layer in self.layers.values() if layer.lock is None]
+
     def replaced(self, layer: LoadedLayer) -> "Project":
         """Return the project with one layer in a newer state."""
         return replace(self, layers={**self.layers, layer.name: layer})

@@ -8,9 +8,9 @@ from packaging.utils import NormalizedName
 
 from lockhouse import builds, construct
 from lockhouse.builds import Builds
-from lockhouse.check import required_and_allowed
 from lockhouse.construct import Made, Yard
 from lockhouse.errors import LockhouseError
+from lockhouse.inspection import required_and_allowed
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.record import Line, Record

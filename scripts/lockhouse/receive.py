@@ -5,8 +5,10 @@ import hashlib
 from collections.abc import Callable, Set
 from typing import BinaryIO
 
+from lockhouse import contents
 from lockhouse.digest import Digest
 from lockhouse.errors import FetchError
+from lockhouse.filenames import WheelName
 from lockhouse.source import Candidate, Source
 
 
@@ -26,6 +28,27 @@ def receive(
     if wanted.isdisjoint(digests):
         raise FetchError(f"what came is not what is locked ({received.count} bytes from {candidate.origin})")
     return received.count, digests
+
+
+def receive_wheel(
+    source: Source,
+    candidate: Candidate,
+    wanted: Set[Digest],
+    file: BinaryIO,
+    came: Callable[[int], None],
+) -> tuple[int, tuple[Digest, ...]]:
+    """Receive a wheel, and look whether its members are what its own RECORD states; pip does not look.
+
+    Raises FetchError: a wheel that contradicts itself is not let in, though its bytes are the locked ones.
+    """
+    count, digests = receive(source, candidate, wanted, file, came)
+    if faults := contents.read_bytes(file, count):
+        wheel = WheelName.parse(candidate.filename)
+        raise FetchError(
+            f"its bytes are the locked ones, but it is no sound wheel: {'; '.join(faults)}",
+            hint=f"lock another release: write `{wheel.name}!={wheel.version}` into a source, then run `make lock`",
+        )
+    return count, digests
 
 
 class _Received:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from lockhouse import plan, wheel
+from lockhouse import contents, plan
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
 from lockhouse.layers import LoadedLayer
@@ -61,7 +61,7 @@ def by_name(project: Project, target: Target, folder: Path) -> Wheels:
     for need in plan.needs(project.pins_by_environment(project.layers.values()), target):
         choice = plan.first_choice(need, stored.get(need.name, ()), target)
         if choice is not None:
-            metadata = wheel.read(folder / choice.filename, choice).metadata
+            metadata = contents.read(folder / choice.filename, choice).metadata
             found[need.key] = (PurePath(choice.filename), choice.version, metadata)
     return found
 

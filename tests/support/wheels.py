@@ -239,6 +239,8 @@ backend-path = ["."]
 _IN_TREE_BACKEND = '''\
 """Builds this one package and needs nothing for it."""
 
+import base64
+import hashlib
 import os
 import zipfile
 
@@ -255,7 +257,11 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         f"{{INFO}}/METADATA": metadata,
         f"{{INFO}}/WHEEL": "Wheel-Version: 1.0\\nGenerator: in-tree\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
     }}
-    members[f"{{INFO}}/RECORD"] = "".join(f"{{name}},,\\n" for name in [*members, f"{{INFO}}/RECORD"])
+    record = ""
+    for name, text in members.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{{name}},sha256={{digest}},{{len(text.encode())}}\\n"
+    members[f"{{INFO}}/RECORD"] = record + f"{{INFO}}/RECORD,,\\n"
     wheel = "{module}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(os.path.join(wheel_directory, wheel), "w") as archive:
         for name, text in members.items():

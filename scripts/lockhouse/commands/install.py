@@ -6,9 +6,10 @@ import click
 
 from lockhouse import install as step
 from lockhouse import report
-from lockhouse.check import check, shown
+from lockhouse.check import check
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
 from lockhouse.formats.text import report_text
+from lockhouse.inspection import shown
 from lockhouse.wheelhouse import Wheelhouse
 
 

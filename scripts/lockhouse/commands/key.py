@@ -2,8 +2,8 @@
 
 import click
 
-from lockhouse.check import required_and_allowed
 from lockhouse.commands.session import DONE, Session, command, layers, refuse_unusable
+from lockhouse.inspection import required_and_allowed
 from lockhouse.key import cache_key
 
 

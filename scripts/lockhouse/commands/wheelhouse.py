@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import click
 
 from lockhouse import fill, progress, report
-from lockhouse.check import required_and_allowed, shown, undecided_by
 from lockhouse.commands.making import connected, yard_of
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers, refuse_unusable
+from lockhouse.inspection import required_and_allowed, shown, undecided_by
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.target import Target
@@ -20,8 +20,11 @@ from lockhouse.wheelhouse import Wheelhouse
 @click.option("--if-missing", is_flag=True, help="Do nothing where a wheelhouse is there that has once been whole.")
 @click.option("--record", is_flag=True, help="Record what is built here and not recorded yet, for this platform.")
 @click.option("--rebuild", is_flag=True, help="Build every recorded wheel again, and compare.")
+@click.option("--deep", is_flag=True, help="Compare every member of what is fetched with its own wheel's RECORD, too.")
 @command
-def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool, record: bool, rebuild: bool) -> int:
+def wheelhouse(
+    session: Session, layers: tuple[str, ...], *, if_missing: bool, record: bool, rebuild: bool, deep: bool
+) -> int:
     """Make the directory of wheels exactly what the locks say.
 
     Keeps what is right, fetches what is missing, builds what has no wheel, and removes what no lock asks for. Every byte is
@@ -54,6 +57,7 @@ def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool, reco
             connections=current.config.connections,
             progress=progress.on(session.stderr, quiet=session.quiet),
             waiting=session.waiting,
+            deep=deep,
         )
     except fill.IncompleteError as error:
         for _, failure in error.failures:

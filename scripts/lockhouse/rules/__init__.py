@@ -39,7 +39,11 @@ _RULES = (
     Rule("wheel-unrecorded", "error", "built from source, but no line of the record vouches for it"),
     Rule("wheel-unusable", "error", "tags or Requires-Python do not fit the target"),
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
-    Rule("wheel-broken", "error", "not a sound zip or RECORD, or a member leaves the tree"),
+    Rule(
+        "wheel-broken",
+        "error",
+        "not a sound zip or RECORD, a member leaves the tree, or two wheels of one target write one path",
+    ),
     Rule("dependency-missing", "error", "a wheel requires, on this target, what no pin gives"),
     Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than the pinned one"),
     Rule("pin-unreachable", "warning", "nothing needs this pin"),

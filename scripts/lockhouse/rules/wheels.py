@@ -1,18 +1,21 @@
 """Rules about the wheelhouse: every pin has its wheel, every wheel its pin, and the bytes are the locked ones."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
+from lockhouse.archive import quoted
+from lockhouse.contents import WheelContent
 from lockhouse.errors import Location, SdistError, WheelError
 from lockhouse.filenames import SdistName, WheelName
 from lockhouse.plan import Match, Need
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target
-from lockhouse.wheel import WheelContent
 from lockhouse.wheelhouse import Inventory, StoredWheel
 
 _MEND = "run `make wheelhouse`"
+# Folders that wheels hold by mistake, and no program looks into.
+_UNIMPORTED = frozenset(("test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks"))
 
 
 def wheel_findings(match: Match, inventory: Inventory, target: Target, house: PurePath) -> Iterator[Finding]:
@@ -107,8 +110,7 @@ def content_findings(
     """Report what a look inside the locked wheels shows: misnamed, broken, or not for the target's Python."""
     for stored, content in contents.items():
         where = Location(house / stored.filename)
-        name, version = stored.wheel.name, stored.wheel.version
-        other = f"lock another release: write `{name}!={version}` into a source, then run `make lock`"
+        other = _another(stored)
         for reason in content.misnamed:
             yield finding("wheel-misnamed", where, reason, hint=other)
         for reason in content.mislabelled:
@@ -124,3 +126,53 @@ def content_findings(
                 f"requires Python {requires_python}, and the target has {target.python}",
                 hint=other,
             )
+
+
+def collisions(
+    environments: Iterable[Iterable[StoredWheel]], contents: Mapping[StoredWheel, WheelContent], house: PurePath
+) -> Iterator[Finding]:
+    """Report where two wheels that are installed together write different bytes to one path: the later one would win.
+
+    It is a warning where people live with it: an `__init__.py` of a shared namespace, and files that nobody imports.
+    """
+    for wheels in environments:
+        first: dict[str, StoredWheel] = {}
+        shared: dict[tuple[StoredWheel, StoredWheel], list[str]] = {}
+        for stored in sorted(wheels, key=lambda stored: stored.filename):
+            files = contents[stored].files
+            for path in first.keys() & files.keys():
+                other = first[path]
+                # Two pins of one project are a finding already.
+                if contents[other].files[path] != files[path] and other.wheel.name != stored.wheel.name:
+                    shared.setdefault((other, stored), []).append(path)
+            first.update(dict.fromkeys(files, stored))
+        for (other, stored), paths in shared.items():
+            yield _collision(other, stored, sorted(paths), house)
+
+
+def _collision(one: StoredWheel, other: StoredWheel, paths: Sequence[str], house: PurePath) -> Finding:
+    grave = [path for path in paths if _matters(path)]
+    shown, *more = grave or paths
+    return finding(
+        "wheel-broken",
+        Location(house / other.filename),
+        f"writes other bytes to a path that {one.filename} writes, too: the one that is installed later would win",
+        facts=[("path", quoted(shown.removeprefix("/")) + (f" and {len(more)} more" if more else ""))],
+        hint=_another(other) if grave else "nothing breaks by it, but uninstalling one takes the file from both",
+        severity="error" if grave else "warning",
+    )
+
+
+def _matters(path: str) -> bool:
+    """Return whether a program may stop working when a file is another wheel's."""
+    folder, _, name = path.rpartition("/")
+    if path.startswith("/"):
+        return path.startswith("/scripts/")
+    if not folder:
+        return name.endswith((".py", ".pth", ".so", ".pyd"))
+    return name != "__init__.py" and folder.partition("/")[0] not in _UNIMPORTED
+
+
+def _another(stored: StoredWheel) -> str:
+    name, version = stored.wheel.name, stored.wheel.version
+    return f"lock another release: write `{name}!={version}` into a source, then run `make lock`"
