@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 
 # From the bottom up; a module may import those of lower rows, and earlier ones of its own row.
 RANKS = (
-    ("errors", "digest", "redact"),
+    ("errors", "digest", "redact", "rules"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
@@ -39,9 +39,26 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels"),
-    ("key", "check", "receive", "fill", "install", "resolution", "lock", "construct", "rebuilding", "buildlock"),
-    ("report", "formats", "formats.text"),
+    ("plan", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels"),
+    (
+        "key",
+        "check",
+        "explain",
+        "receive",
+        "fill",
+        "install",
+        "resolution",
+        "lock",
+        "construct",
+        "rebuilding",
+        "buildlock",
+    ),
+    (
+        "report",
+        "formats",
+        "formats.text",
+        "formats.pages",
+    ),
     (
         "commands",
         "commands.session",
@@ -51,6 +68,7 @@ RANKS = (
         "commands.check",
         "commands.install",
         "commands.key",
+        "commands.explain",
     ),
     ("cli", "__main__"),
 )
@@ -109,7 +127,9 @@ def test_only_the_command_line_prints():
     assert printers == {"cli", "commands.session", "progress"}
 
 
-@pytest.mark.parametrize("module", ["check", "key", "lock", "rules.wheels", "install", "fill", "cli"])
+@pytest.mark.parametrize(
+    "module", ["check", "key", "lock", "rules.wheels", "install", "fill", "cli", "commands.explain"]
+)
 def test_what_must_be_quick_imports_nothing_slow(module):
     code = f"import lockhouse.{module}, sys; print(*sorted(sys.modules))"
     said = subprocess.run(

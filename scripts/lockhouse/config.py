@@ -3,8 +3,7 @@
 Refuses unknown keys (naming the nearest right one), wrong types, and layers that are not there.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import tomli
 from packaging.utils import NormalizedName, canonicalize_name
 
-from lockhouse.errors import ConfigError, Location, UsageError
+from lockhouse.errors import ConfigError, Location, UsageError, nearest
 from lockhouse.redact import redact
 
 # How many files are fetched at once where the configuration does not say.
@@ -85,13 +84,6 @@ class Config:
             if path in {layer.lock.as_posix(), *(source.as_posix() for source in layer.sources)}:
                 return layer
         raise UsageError(f"there is no layer {word!r}", hint=nearest(word, self.layers, "the layers are"))
-
-
-def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a hint: the known word that is nearest, or all of them behind `otherwise`."""
-    words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"
 
 
 def load(root: Path) -> Config:

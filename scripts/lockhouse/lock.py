@@ -14,8 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from lockhouse import project, resolution
-from lockhouse.config import nearest
-from lockhouse.errors import LockhouseError, UsageError
+from lockhouse.errors import LockhouseError, UsageError, nearest
 from lockhouse.layers import LoadedLayer
 from lockhouse.project import Project
 from lockhouse.resolution import Answer, Compiler
