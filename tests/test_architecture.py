@@ -14,7 +14,7 @@ RANKS = (
     ("errors", "digest", "redact", "rules"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
+    ("wheel", "sdist", "record", "wheelhouse", "source", "target", "accept", "config"),
     (
         "building.diagnosis",
         "building.variables",
@@ -39,7 +39,7 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels"),
+    ("plan", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels", "rules.accepted"),
     (
         "key",
         "check",

@@ -51,6 +51,17 @@ def test_an_example_shows_the_finding_as_it_is_printed_and_its_cure(name):
     assert cure.strip()
 
 
+@pytest.mark.parametrize(
+    "name", [name for name in RULES if "cannot be accepted" in " ".join(explain.page(name).markdown.split())]
+)
+def test_what_a_page_says_cannot_be_accepted_cannot(name):
+    from lockhouse.accept import parse
+    from lockhouse.errors import ConfigError, Location
+
+    with pytest.raises(ConfigError, match="cannot be accepted"):
+        parse([{"rule": name}], "", Location(PAGES).path)
+
+
 def test_a_page_is_plain_text_where_nobody_can_see_colours(folder):
     said = explained(folder, "lock-stale")
     assert said.status == 0, said

@@ -1,7 +1,8 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
@@ -11,6 +12,7 @@ from lockhouse.layers import LoadedLayer
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
 from lockhouse.rules import Finding
+from lockhouse.rules.accepted import Accepted, judged, sort_out
 from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
@@ -23,7 +25,8 @@ from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 class Report:
     """All findings, sorted by place; what was judged (`locks`, `pins`, `wheels`), and in `notes` what was not.
 
-    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at.
+    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at. `accepted` findings
+    do not count, `waited` says in sentences which rules wait for something, and `ignored` which were not asked for.
     """
 
     findings: tuple[Finding, ...]
@@ -32,6 +35,9 @@ class Report:
     wheels: int
     notes: tuple[str, ...]
     match: Match | None
+    accepted: tuple[Accepted, ...] = ()
+    waited: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -44,10 +50,18 @@ class Report:
         return tuple(found for found in self.findings if found.severity == "warning")
 
 
-def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None) -> Report:
+def check(
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    *,
+    target: Target,
+    house: Wheelhouse | None,
+    today: date | None = None,
+) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
 
-    Raises OSError where the wheelhouse cannot be read.
+    What the project has accepted counts as that until it ends; without `today` nothing is accepted. Raises OSError where
+    the wheelhouse cannot be read.
     """
     chosen = {layer.name for layer in layers}
     differing = [found for found in disagreements(project, target) if found.layer in chosen]
@@ -64,7 +78,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
     if house:
         match, found = _wheels(project, layers, target, house, disputed)
         findings.extend(found)
-    return Report(
+    report = Report(
         findings=tuple(sorted(set(findings))),
         locks=sum(layer.lock is not None for layer in layers),
         pins=sum(len(layer.lock.pins) for layer in layers if layer.lock),
@@ -72,6 +86,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
         notes=tuple(_not_judged(project, layers, house)),
         match=match,
     )
+    return _sorted_out(report, project, layers, target, today) if today else report
 
 
 def required_and_allowed(
@@ -88,6 +103,21 @@ def required_and_allowed(
 def shown(path: Path, root: Path) -> PurePath:
     """Return the path as the user should read it: relative to the project where it is inside."""
     return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _sorted_out(report: Report, project: Project, layers: Sequence[LoadedLayer], target: Target, today: date) -> Report:
+    """Return the report with what the project accepts set aside, and with findings about acceptances."""
+    all_there = report.match is not None and not report.match.unmet
+    complete = judged(wheels=all_there, dependencies=all_there and not report.waited, sources=not report.notes)
+    counting, accepted = sort_out(
+        report.findings,
+        project.config.accept,
+        pins=[*(pin for layer in project.layers.values() for pin in layer.pins), *project.builds.pins],
+        judged=complete if len(layers) == len(project.layers) else frozenset(),
+        today=today,
+        target=target.name,
+    )
+    return replace(report, findings=tuple(sorted(counting)), accepted=tuple(accepted))
 
 
 def _wheels(

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import tomli
 from packaging.utils import NormalizedName, canonicalize_name
 
+from lockhouse import accept
+from lockhouse.accept import Acceptance
 from lockhouse.errors import ConfigError, Location, UsageError, nearest
 from lockhouse.redact import redact
 
@@ -19,6 +21,7 @@ CONNECTIONS = 20
 
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
+    "accept": ("none", "findings that are put up with for a time, each with a reason: see below"),
     "build-isolation": (
         "`best`",
         "`strict` refuses to build where a build cannot be cut off from the network and from other files",
@@ -71,6 +74,7 @@ class Config:
     cooldown_days: int | None
     no_binary: frozenset[NormalizedName]
     build_isolation: str
+    accept: tuple[Acceptance, ...]
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -111,7 +115,14 @@ def load(root: Path) -> Config:
         cooldown_days=reader.count(table, "cooldown-days", 1) if "cooldown-days" in table else None,
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
+        accept=_accept(table, path),
     )
+
+
+def _accept(table: Mapping[str, object], path: Path) -> tuple[Acceptance, ...]:
+    if "accept" not in table:
+        return ()
+    return accept.parse(table["accept"], path.read_text(encoding="utf-8"), PurePosixPath(path.name))
 
 
 def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
