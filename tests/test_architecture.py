@@ -43,6 +43,7 @@ RANKS = (
     (
         "key",
         "check",
+        "selection",
         "explain",
         "receive",
         "fill",
@@ -57,6 +58,10 @@ RANKS = (
         "report",
         "formats",
         "formats.text",
+        "formats.view",
+        "formats.document",
+        "formats.github",
+        "formats.sarif",
         "formats.pages",
     ),
     (

@@ -2,21 +2,66 @@
 
 import click
 
+from lockhouse import explain
+from lockhouse.check import Report
 from lockhouse.check import check as step
 from lockhouse.commands.session import DONE, FAILED, Session, command, layers, today
-from lockhouse.formats.text import report_text
+from lockhouse.formats.text import ending_text, report_text
+from lockhouse.formats.view import View, top_of
+from lockhouse.selection import narrowed
 from lockhouse.wheelhouse import Wheelhouse
+
+_FORMATS = ("text", "json", "github", "sarif")
 
 
 @click.command()
 @layers
 @click.option("--locks-only", is_flag=True, help="Judge the locks, and leave the wheelhouse aside.")
 @click.option("--strict", is_flag=True, help="Let warnings count as findings.")
+@click.option(
+    "--select", multiple=True, metavar="RULE", help="Read findings of this rule only (RULE,RULE for several)."
+)
+@click.option("--ignore", multiple=True, metavar="RULE", help="Leave findings of this rule out, and do not count them.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="How to write what was found.")
 @command
-def check(session: Session, layers: tuple[str, ...], locks_only: bool, strict: bool) -> int:
+def check(
+    session: Session,
+    layers: tuple[str, ...],
+    *,
+    locks_only: bool,
+    strict: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    form: str,
+) -> int:
     """Prove that the locks answer their sources, and that wheelhouse and locks match, both ways."""
+    selected, ignored = explain.named(select), explain.named(ignore)
     current = session.load()
     house = None if locks_only else Wheelhouse(current.config.wheelhouse)
-    found = step(current, current.named(layers), target=session.target(current), house=house, today=today())
-    session.result(report_text(found))
-    return FAILED if found.errors or (strict and found.warnings) else DONE
+    where = session.target(current)
+    found = step(current, current.named(layers), target=where, house=house, today=today())
+    found = narrowed(found, select=selected, ignore=ignored)
+    ok = not (found.errors or (strict and found.warnings))
+    root = current.config.root
+    _print(session, form, found, View(ok=ok, target=where, root=root, top=top_of(root)))
+    return DONE if ok else FAILED
+
+
+def _print(session: Session, form: str, found: Report, view: View) -> None:
+    """Print the report in a format; what a program reads is alone on standard output."""
+    if form == "json":
+        from lockhouse.formats.document import report_json  # noqa: PLC0415 - each format needs what others do not
+
+        session.result(report_json(found, view))
+    elif form == "sarif":
+        from lockhouse.formats.sarif import report_sarif  # noqa: PLC0415 - as above
+
+        session.result(report_sarif(found, view))
+    elif form == "github":
+        from lockhouse.formats.github import report_commands  # noqa: PLC0415 - as above
+
+        if commands := report_commands(found, view):
+            session.result(commands)
+        session.message(ending_text(found))
+    else:
+        session.result(report_text(found))
