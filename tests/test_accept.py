@@ -279,25 +279,30 @@ def test_an_acceptance_that_is_not_needed_is_told_of_where_all_wheels_were_seen(
     assert worlds.printed(world.check("--locks-only").stdout) == []
 
 
-def test_install_accepts_what_check_accepts_and_is_never_half(sound: World, tmp_path):
-    world = sound.copied(tmp_path / "world")
+def accepting(world: World, *tables: Table) -> World:
+    """Let the world have an orphan, `foo`, and accept that with whatever else is given."""
     world.edit(worlds.MAIN_IN, "foo\n", "")
-    refused = world.project.call("install")
-    assert refused.status == 1, refused
-    world.project.write("pyproject.toml", toml(entry(pin="foo", until=date(2999, 1, 1))))
+    world.project.write("pyproject.toml", "".join(map(toml, [entry(pin="foo", until=date(2999, 1, 1)), *tables])))
+    return world
+
+
+@pytest.mark.slow
+def test_install_accepts_what_check_accepts(sound: World, tmp_path):
+    world = accepting(sound.copied(tmp_path / "world"))
     done = world.project.call("install")
     assert done.status == 0, done
     assert "accepted until 2999-01-01: lock-orphan at " in done.stderr
+
+
+def test_install_is_never_half_whatever_is_accepted(sound: World, tmp_path):
+    table = entry(rule="wheel-unusable", pin="speed", until=date(2999, 1, 1))
+    world = accepting(sound.copied(tmp_path / "world"), table)
     # That a wheel is of another platform can be accepted; that it is not installed cannot.
     [wheel] = world.shelf.iterdir()
     world.wheel("speed").unlink()
     (world.house / wheel.name).write_bytes(wheel.read_bytes())
-    tables = [
-        entry(pin="foo", until=date(2999, 1, 1)),
-        entry(rule="wheel-unusable", pin="speed", until=date(2999, 1, 1)),
-    ]
-    world.project.write("pyproject.toml", "".join(map(toml, tables)))
     assert world.check().status == 0
     refused = world.project.call("install")
     assert refused.status == 1, refused
     assert "nothing was installed" in refused.stderr
+    assert not (world.root / ".venv").exists()
