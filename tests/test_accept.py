@@ -14,6 +14,7 @@ from lockhouse.rules.accepted import sort_out
 from lockhouse.target import running
 from support import worlds
 from support.project import Project
+from support.wheels import build_wheel, sha256
 from support.worlds import Entry, World, header, lock_text, made_up
 
 TODAY = date(2026, 11, 22)
@@ -277,6 +278,32 @@ def test_an_acceptance_that_is_not_needed_is_told_of_where_all_wheels_were_seen(
     world.project.write("pyproject.toml", toml(entry(rule="wheel-unusable", pin="app")))
     assert worlds.printed(world.check().stdout) == [("accept-stale?", "pyproject.toml:1")]
     assert worlds.printed(world.check("--locks-only").stdout) == []
+
+
+def test_a_dependency_that_is_not_met_is_accepted_by_pin_and_requirement(sound: World, tmp_path):
+    world = sound.copied(tmp_path / "world")
+    before = sha256(world.wheel("app"))
+    build_wheel(world.house, "app", "1.0", requires=["core>=1.11"])
+    world.relock("app", before)
+    assert worlds.printed(world.check().stdout) == [("dependency-unsatisfied", world.at(worlds.MAIN, "app"))]
+    for requires, left in (("core", []), ("lib", ["accept-stale?", "dependency-unsatisfied"])):
+        table = entry(rule="dependency-unsatisfied", pin="app==1.0", requires=requires, until=date(2999, 1, 1))
+        world.project.write("pyproject.toml", toml(table))
+        assert [rule for rule, _ in worlds.printed(world.check().stdout)] == left
+    # Where the rules about dependencies wait, nobody can tell what is needed.
+    world.wheel("speed").unlink()
+    result = world.check()
+    assert [rule for rule, _ in worlds.printed(result.stdout)] == ["wheel-missing"], result
+    assert result.stdout.endswith("; the dependency rules wait until every pin has its wheel\n"), result
+
+
+def test_a_pin_that_nothing_needs_is_accepted(sound: World, tmp_path):
+    world = sound.copied(tmp_path / "world")
+    world.project.write("pyproject.toml", toml(entry(rule="pin-unreachable", pin="foo", until=date(2999, 1, 1))))
+    assert [rule for rule, _ in worlds.printed(world.check().stdout)] == ["accept-stale?"]
+    # A lock that is stale tells nothing about that.
+    world.append(worlds.MAIN_IN, "newcomer\n")
+    assert [rule for rule, _ in worlds.printed(world.check().stdout)] == ["lock-stale"]
 
 
 def accepting(world: World, *tables: Table) -> World:

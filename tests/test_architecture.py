@@ -14,7 +14,7 @@ RANKS = (
     ("errors", "digest", "redact", "rules"),
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("wheel", "sdist", "record", "wheelhouse", "source", "target", "accept", "config"),
+    ("metadata", "wheel", "sdist", "record", "wheelhouse", "source", "target", "accept", "config"),
     (
         "building.diagnosis",
         "building.variables",
@@ -39,9 +39,18 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels", "rules.accepted"),
+    (
+        "plan",
+        "rules.freshness",
+        "rules.locks",
+        "rules.builds",
+        "rules.wheels",
+        "rules.dependencies",
+        "rules.accepted",
+    ),
     (
         "key",
+        "solutions",
         "check",
         "selection",
         "explain",

@@ -328,6 +328,43 @@ def a_wheel_is_for_another_python(world: World) -> Found:
     return [("wheel-unusable", inside(world, change))]
 
 
+# What the wheels require
+
+
+@spoiling
+def a_pin_is_deleted_that_only_another_wheel_requires(world: World) -> Found:
+    world.edit(DEV, world.block(DEV, "checker"), "")
+    return [("dependency-missing", world.at(DEV, "tool"))]
+
+
+@spoiling
+def a_pin_is_deleted_that_only_an_extra_requires(world: World) -> Found:
+    world.edit(MAIN, world.block(MAIN, "speed"), "")
+    return [("dependency-missing", world.at(MAIN, "lib"))]
+
+
+@spoiling
+def a_wheel_requires_another_version_than_the_pinned_one(world: World) -> Found:
+    relocked(world, "app", lambda path: build_wheel(path.parent, "app", "1.0", requires=["core>=1.11"]))
+    return [("dependency-unsatisfied", world.at(MAIN, "app"))]
+
+
+@spoiling
+def a_requirement_cannot_be_read(world: World) -> Found:
+    def change(members: dict[str, bytes]) -> None:
+        name = "core-1.10.dist-info/METADATA"
+        members[name] = members[name].replace(b"Summary:", b"Requires-Dist: left (>right)\nSummary:")
+
+    return [("wheel-broken", inside(world, change))]
+
+
+@spoiling
+def a_pin_is_there_that_nothing_needs(world: World) -> Found:
+    wheel = build_wheel(world.house, "hidden", "1.0")
+    entry = Entry(pin="hidden==1.0", hashes=(f"sha256:{sha256(wheel)}",), via=("app",))
+    return [("pin-unreachable?", world.append(MAIN, str(entry)))]
+
+
 # Pins
 
 
@@ -638,14 +675,7 @@ def test_every_rule_is_spoiled_at_least_once(sound: World, tmp_path: Path):
         shown |= {rule.removesuffix("?") for rule, _ in spoil(sound.copied(tmp_path / str(number)))}
     # What is built from source is spoiled where it is built, in test_builds; acceptances are in test_accept.
     elsewhere = {"wheel-unrecorded", "accept-stale"}
-    coming = {
-        "dependency-missing",
-        "dependency-unsatisfied",
-        "pin-unreachable",
-        "env-missing",
-        "env-extra",
-        "env-differs",
-    }
+    coming = {"env-missing", "env-extra", "env-differs"}
     assert shown == set(RULES) - elsewhere - coming
 
 
@@ -804,11 +834,11 @@ def test_a_lock_without_annotations_is_judged_as_far_as_it_goes(world: World):
     text = world.project.read(MAIN)
     world.project.write(MAIN, "".join(line for line in text.splitlines(True) if not line.startswith("    #")))
     world.edit(MAIN_IN, "foo\n", "")
-    result = world.check()
+    result = world.check("--locks-only")
     assert result.status == 0, result
     assert f"note: {MAIN} has no `via` comments: pins that nothing asks for were not judged\n" in result.stdout
     where = world.append(MAIN_IN, "newcomer\n")
-    assert worlds.printed(world.check().stdout) == [("lock-stale", where)]
+    assert worlds.printed(world.check("--locks-only").stdout) == [("lock-stale", where)]
 
 
 @pytest.mark.parametrize(
@@ -827,7 +857,7 @@ def test_a_lock_that_drops_extras_is_not_judged_for_them(header: str, world: Wor
 
     world.edit(MAIN, worlds.header("main"), header.format(series=running().series))
     world.edit(MAIN, "lib[fast]==2.1", "lib==2.1")
-    result = world.check("--strict")
+    result = world.check("--strict", "--locks-only")
     assert result.status == 0, result
     assert f"note: {MAIN} keeps no extras: those that its sources ask for were not judged\n" in result.stdout
 
@@ -841,6 +871,22 @@ def test_a_layer_without_sources_is_judged_by_its_lock_alone(world: World):
     assert f"note: {MAIN} has no sources here: whether it is fresh was not judged\n" in result.stdout
     world.drop_hashes(MAIN, "app")
     assert worlds.printed(world.check().stdout) == [("pin-unhashed", world.at(MAIN, "app"))]
+
+
+# What the wheels themselves require, and what was not judged
+
+
+def test_a_lock_is_judged_by_its_wheels_where_it_has_no_annotations(world: World):
+    text = world.project.read(MAIN)
+    world.project.write(MAIN, "".join(line for line in text.splitlines(True) if not line.startswith("    #")))
+    world.edit(MAIN_IN, "foo\n", "")
+    result = world.check()
+    assert worlds.printed(result.stdout) == [("pin-unreachable?", world.at(MAIN, "foo=="))]
+    assert "note: " not in result.stdout, result
+    world.wheel("core").unlink()
+    result = world.check()
+    assert f"note: {MAIN} has no `via` comments: pins that nothing asks for were not judged\n" in result.stdout
+    assert result.stdout.endswith("the dependency rules wait until every pin has its wheel\n"), result
 
 
 # How it is asked
@@ -911,7 +957,9 @@ def test_all_findings_come_at_once_and_sorted(world: World):
         return path, int(line or 0)
 
     assert found == sorted(found, key=place)
-    assert result.stdout.endswith("5 findings, 1 warning: 2 locks, 9 pins, 6 wheels\n"), result
+    assert result.stdout.endswith(
+        "5 findings, 1 warning: 2 locks, 9 pins, 6 wheels; the dependency rules wait until every pin has its wheel\n"
+    ), result
 
 
 def test_a_project_that_two_environments_pin_differently_needs_both_wheels(world: World):

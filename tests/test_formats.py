@@ -20,6 +20,7 @@ from support.worlds import Entry, header, lock_text, made_up
 ROOT = Path(__file__).resolve().parents[1]
 FORMATS = ("text", "json", "github", "sarif")
 SECRET = "hunter2-token"
+WAITED = "the dependency rules wait until every pin has its wheel"
 SCHEMA = json.loads((ROOT / "docs" / "check.schema.json").read_text(encoding="utf-8"))
 SARIF = json.loads((ROOT / "tests" / "data" / "sarif" / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
 
@@ -180,7 +181,10 @@ def test_findings_of_one_file_stand_together(project: Project):
 def test_only_selected_rules_are_shown_and_counted(project: Project):
     result = project.call("check", "--select", "lock-stale", "--select", "wheel-extra,pin-unhashed")
     assert {rule for rule, _ in worlds.printed(result.stdout)} == {"lock-stale", "wheel-extra", "pin-unhashed"}
-    assert result.stdout.splitlines()[-1] == f"3 findings: 1 lock, 3 pins, 0 wheels; {len(RULES) - 3} rules ignored"
+    assert (
+        result.stdout.splitlines()[-1]
+        == f"3 findings: 1 lock, 3 pins, 0 wheels; {WAITED}; {len(RULES) - 3} rules ignored"
+    )
     assert "accepted" not in result.stdout
 
 
@@ -245,6 +249,7 @@ def test_the_document_holds_all_that_the_text_does(project: Project):
     assert (stale["pin"], stale["requires"]) == ("newcomer", None)
     [accepted] = document["accepted"]
     assert (accepted["rule"], accepted["pin"], accepted["until"]) == ("lock-orphan", "left", "2999-12-31")
+    assert document["waited"] == [WAITED]
     assert as_json(project, "--locks-only")["counts"]["wheels"] is None
     assert as_json(project, "--ignore", "lock-stale")["ignored"] == ["lock-stale"]
 
@@ -406,5 +411,6 @@ def test_text_in_a_result_makes_no_links(project: Project):
 def test_what_was_not_judged_is_a_notification(project: Project):
     project.write("requirements/dev.in", "")
     [run] = sarif(project)["runs"]
-    [said] = run["invocations"][0]["toolExecutionNotifications"]
-    assert "without requirements/dev.txt" in said["message"]["text"]
+    note, waited = (said["message"]["text"] for said in run["invocations"][0]["toolExecutionNotifications"])
+    assert note.startswith("without requirements/dev.txt")
+    assert waited == WAITED

@@ -436,6 +436,39 @@ def test_a_lock_for_another_python_is_refused(locked: Project, index: Index):
     assert not index.requests
 
 
+def test_a_lock_for_another_python_than_the_configured_is_refused(locked: Project, index: Index):
+    locked.write("pyproject.toml", "[tool.lockhouse]\npython = '3.99'\n")
+    assert locked.call("lock").status == 0, "nothing is to be locked"
+    locked.write("requirements/main.in", "app\naddon\n")
+    before = locked.tree()
+    result = locked.call("lock")
+    assert result.status == 1
+    assert "the target has Python 3.99" in result.stderr
+    assert "`language_version: python3.99`" in result.stderr
+    assert (locked.tree(), index.requests) == (before, [])
+
+
+def test_a_lock_moves_to_another_python_only_on_purpose(locked: Project, index: Index):
+    ours = f"3.{sys.version_info.minor}"
+    # The later layer alone is stale, and the first alone was compiled by another Python.
+    locked.write(MAIN, locked.read(MAIN).replace(f"with Python {ours}", "with Python 3.99"))
+    assert locked.call("lock").status == 0, "nothing is to be locked"
+    locked.write("requirements/dev.in", "-c main.txt\ntool\naddon\n")
+    before = locked.tree()
+    for argv in ((), ("--upgrade-package", "base")):
+        result = locked.call("lock", *argv)
+        assert result.status == 1
+        assert f"{MAIN}:1: the lock was compiled for Python 3.99, Lockhouse runs on {ours}" in result.stderr
+        assert f'`python = "3.99"` to stay, or `python = "{ours}"` to move' in result.stderr
+        assert (locked.tree(), index.requests) == (before, [])
+    locked.write("pyproject.toml", f"[tool.lockhouse]\npython = '{ours}'\n")
+    assert locked.call("lock").status == 0
+    locked.write("pyproject.toml", "")
+    locked.write(MAIN, locked.read(MAIN).replace(f"with Python {ours}", "with Python 3.99"))
+    assert locked.call("lock", "--upgrade").status == 0
+    assert f"with Python {ours}" in locked.read(MAIN)
+
+
 # What takes part
 
 
@@ -472,3 +505,64 @@ def test_find_links_of_the_project_take_part_and_stand_nowhere(locked: Project, 
     assert result.status == 0, result
     assert pins(locked) == ["app==1.0", "base==1.0", "special==3.0"]
     assert "ours" not in locked.read(MAIN)
+
+
+# What only the wheels tell
+
+
+@pytest.fixture
+def housed(locked: Project) -> Project:
+    """The two layers, whose wheels are here."""
+    assert locked.call("wheelhouse").status == 0
+    return locked
+
+
+def without_annotations(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("    #"))
+
+
+def test_a_pin_that_only_a_wheel_requires_is_locked_again(housed: Project):
+    for path in (MAIN, DEV):
+        spoiled, count = re.subn(r"^base==.*\n(?:    .*\n)*", "", housed.read(path), flags=re.MULTILINE)
+        assert count == 1
+        housed.write(path, spoiled)
+    stale = housed.call("lock", "--check")
+    assert stale.status == 1
+    for pin in ("app==1.0", "tool==1.0"):
+        assert f"dependency-missing: {pin} requires 'base'" in stale.stdout, stale
+    result = housed.call("lock")
+    assert result.status == 0, result
+    assert pins(housed) == ["app==1.0", "base==2.0"]
+    assert pins(housed, DEV) == ["base==2.0", "tool==1.0"]
+    assert housed.call("wheelhouse").status == 0
+    assert housed.call("lock", "--check").status == 0
+    assert housed.call("check").status == 0
+
+
+def test_an_extra_that_a_lock_does_not_keep_is_locked_again(housed: Project):
+    text = without_annotations(housed.read(MAIN)).replace("pip-compile", "pip-compile --strip-extras")
+    housed.write(MAIN, text)
+    assert housed.call("lock", "--check").status == 0
+    housed.write("requirements/main.in", "app[more]\n")
+    # Without the wheels nobody can tell that something is missing; with them, they say it.
+    assert "dependency-missing" in housed.call("lock", "--check").stdout
+    result = housed.call("lock", "main")
+    assert result.status == 0, result
+    assert pins(housed)[0].startswith("addon==")
+
+
+def test_what_nothing_needs_goes_where_the_lock_does_not_say_why_it_is_there(housed: Project):
+    housed.write(MAIN, without_annotations(housed.read(MAIN)))
+    housed.write("requirements/main.in", "base\n")
+    housed.write("requirements/dev.in", "tool\n")
+    result = housed.call("lock", "main")
+    assert result.status == 0, result
+    assert pins(housed) == ["base==1.0"]
+
+
+def test_an_altered_wheel_makes_no_lock_stale(housed: Project, index: Index):
+    for wheel in (housed.root / "wheelhouse").glob("*.whl"):
+        wheel.write_bytes(b"")
+    index.reset_log()
+    assert housed.call("lock").status == 0
+    assert not index.requests

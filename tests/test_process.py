@@ -1,6 +1,7 @@
 """The subprocess door: nothing is inherited unasked, and a failure keeps what was said."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def test_only_the_given_environment_and_no_input_reach_the_program(tmp_path):
 def test_variables_are_left_out_by_prefix():
     environ = {"PIP_X": "", "pip_y": "", "UV_Z": "", "PATH": "p"}
     assert process.without(environ, "PIP_", "UV_") == {"PATH": "p"}
+
+
+def test_what_ties_to_one_repository_is_what_git_says_it_is():
+    said = subprocess.run(["git", "rev-parse", "--local-env-vars"], capture_output=True, text=True, check=True)
+    # The user's own way to configure git from outside, credentials and mirrors among it.
+    local = set(said.stdout.split()) - {"GIT_CONFIG_COUNT"}
+    kept = {"PATH": "p", "GIT_SSH_COMMAND": "ssh -i key", "GIT_CONFIG_COUNT": "0", "GIT_ASKPASS": "ask"}
+    assert "GIT_INDEX_FILE" in local
+    assert process.outside_repository(dict.fromkeys(local, "x") | kept) == kept
 
 
 def test_the_processs_own_environment_comes_back(tmp_path: Path):

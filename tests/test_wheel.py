@@ -78,12 +78,16 @@ def test_what_is_no_wheels_name_is_refused(filename: str):
 
 
 def test_a_sound_wheel_has_no_fault(demo: Path):
-    assert look(demo) == WheelContent(requires_python=SpecifierSet(">=3.8"), misnamed=(), broken=())
+    found = look(demo)
+    assert (found.misnamed, found.broken, found.mislabelled) == ((), (), ())
+    assert found.metadata
+    assert (found.metadata.name, found.metadata.requires_python) == ("demo", SpecifierSet(">=3.8"))
 
 
 def test_a_wheel_need_not_say_which_python_or_which_tags(tmp_path: Path):
     path = build_wheel(tmp_path, "demo", "1.0", files={f"{INFO}/WHEEL": "Wheel-Version: 1.0\n"})
-    assert look(path) == WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=())
+    found = look(path)
+    assert (found.misnamed, found.broken, found.mislabelled) == ((), (), ())
 
 
 @pytest.mark.parametrize("spelling", ["Zope.Interface", "zope_interface", "zope-interface", "ZOPE.INTERFACE"])
@@ -161,7 +165,8 @@ def test_every_fault_is_told_at_once(demo: Path):
         "RECORD lists 'demo/__init__.py', which is not there",
         "Requires-Python is not a version specifier: 'three'",
     )
-    assert found.requires_python == SpecifierSet()
+    assert found.metadata
+    assert found.metadata.requires_python == SpecifierSet()
 
 
 @pytest.mark.parametrize(

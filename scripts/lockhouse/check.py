@@ -1,19 +1,20 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
 
-from lockhouse import plan, wheel
+from lockhouse import plan, solutions, wheel
 from lockhouse.layers import LoadedLayer
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
 from lockhouse.rules import Finding
 from lockhouse.rules.accepted import Accepted, judged, sort_out
 from lockhouse.rules.builds import build_findings, sdist_findings
+from lockhouse.rules.dependencies import Graph
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
@@ -34,9 +35,9 @@ class Report:
     pins: int
     wheels: int
     notes: tuple[str, ...]
+    waited: tuple[str, ...]
     match: Match | None
     accepted: tuple[Accepted, ...] = ()
-    waited: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property
@@ -69,21 +70,32 @@ def check(
         *(duplicated(layer.lock, target) for layer in layers if layer.lock)
     )
     findings = [each.finding for each in differing]
+    outdated: set[str] = set()
     for layer in layers:
-        findings.extend(freshness(layer, target, disputed=disputed))
+        of_sources = list(freshness(layer, target, disputed=disputed))
+        if of_sources:
+            outdated.add(layer.name)
+        findings.extend(of_sources)
         if layer.lock:
             findings.extend(lock_findings(layer.lock, target))
     findings.extend(build_findings(project, target))
-    match = None
+    match, waited, proven = None, False, set[str]()
     if house:
-        match, found = _wheels(project, layers, target, house, disputed)
+        match, found, graphs, waited = _wheels(project, layers, target, house, disputed=disputed)
         findings.extend(found)
+        for graph in graphs:
+            findings.extend(graph.findings())
+            names = {layer.name for layer in graph.layers}
+            proven |= names
+            if names.isdisjoint(outdated):
+                findings.extend(graph.unreachable())
     report = Report(
         findings=tuple(sorted(set(findings))),
         locks=sum(layer.lock is not None for layer in layers),
         pins=sum(len(layer.lock.pins) for layer in layers if layer.lock),
         wheels=len(match.chosen) if match else 0,
-        notes=tuple(_not_judged(project, layers, house)),
+        notes=tuple(_not_judged(project, layers, house, proven)),
+        waited=("the dependency rules wait until every pin has its wheel",) if waited else (),
         match=match,
     )
     return _sorted_out(report, project, layers, target, today) if today else report
@@ -108,7 +120,12 @@ def shown(path: Path, root: Path) -> PurePath:
 def _sorted_out(report: Report, project: Project, layers: Sequence[LoadedLayer], target: Target, today: date) -> Report:
     """Return the report with what the project accepts set aside, and with findings about acceptances."""
     all_there = report.match is not None and not report.match.unmet
-    complete = judged(wheels=all_there, dependencies=all_there and not report.waited, sources=not report.notes)
+    complete = judged(
+        sources=not report.notes,
+        wheels=all_there,
+        dependencies=all_there and not report.waited,
+        fresh=not any(found.rule in {"lock-missing", "lock-stale", "lock-orphan"} for found in report.findings),
+    )
     counting, accepted = sort_out(
         report.findings,
         project.config.accept,
@@ -121,25 +138,38 @@ def _sorted_out(report: Report, project: Project, layers: Sequence[LoadedLayer],
 
 
 def _wheels(
-    project: Project, layers: Sequence[LoadedLayer], target: Target, house: Wheelhouse, disputed: set[NormalizedName]
-) -> tuple[Match, list[Finding]]:
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    target: Target,
+    house: Wheelhouse,
+    *,
+    disputed: Set[NormalizedName],
+) -> tuple[Match, list[Finding], list[Graph], bool]:
     required, allowed = required_and_allowed(project, layers, target)
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
     inventory: Inventory = house.inventory(algorithms)
     match = plan.match(required, allowed, inventory, target)
     where = shown(house.path, project.config.root)
+    contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
+    located = {
+        need.key: (where / stored.filename, stored.wheel.version, contents[stored].metadata)
+        for need, stored in match.chosen
+    }
+    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed)
+    lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
     undecided = undecided_by(project, allowed, target)
     judged = Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
-        spare=tuple(stored for stored in match.spare if stored.wheel.name not in disputed and not undecided(stored)),
+        spare=tuple(
+            stored for stored in match.spare if stored.wheel.name not in disputed | lacking and not undecided(stored)
+        ),
     )
     findings = list(wheel_findings(judged, inventory, target, where))
     findings.extend(_inputs(project, match, allowed, target, house))
-    contents = {stored: wheel.read(house.path / stored.filename, stored.wheel) for _, stored in match.chosen}
     findings.extend(content_findings(contents, target, where))
-    return match, findings
+    return match, findings, graphs, waited
 
 
 def _inputs(
@@ -197,7 +227,10 @@ def _unlocked(project: Project) -> list[str]:
     return [str(layer.layer.lock) for layer in project.layers.values() if layer.lock is None]
 
 
-def _not_judged(project: Project, layers: Sequence[LoadedLayer], house: Wheelhouse | None) -> list[str]:
+def _not_judged(
+    project: Project, layers: Sequence[LoadedLayer], house: Wheelhouse | None, proven: Set[str]
+) -> list[str]:
+    """Return what could not be told, less what the wheels of the `proven` layers tell themselves."""
     notes = []
     if house and (unlocked := _unlocked(project)):
         notes.append(f"without {', '.join(unlocked)}, wheels that nothing asks for were not judged")
@@ -206,6 +239,8 @@ def _not_judged(project: Project, layers: Sequence[LoadedLayer], house: Wheelhou
             continue
         if not layer.sources:
             notes.append(f"{layer.layer.lock} has no sources here: whether it is fresh was not judged")
+        elif layer.name in proven:
+            continue
         elif not any(pin.via for pin in layer.lock.pins) and layer.lock.pins:
             notes.append(f"{layer.layer.lock} has no `via` comments: pins that nothing asks for were not judged")
         if layer.sources and not layer.lock.keeps_extras and any(line.extras for line in layer.requirements):

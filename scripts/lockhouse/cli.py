@@ -11,8 +11,8 @@ from typing import TextIO
 
 import click
 
-from lockhouse import __version__
-from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session
+from lockhouse import __version__, process
+from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, directory
 from lockhouse.errors import LockhouseError
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
@@ -41,12 +41,7 @@ def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lockhouse")
-@click.option(
-    "-C",
-    "--directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Work on the project in this directory instead of the one here or above.",
-)
+@directory
 @click.option(
     "--makefile",
     is_flag=True,
@@ -55,19 +50,17 @@ def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> 
     callback=_print_makefile,
     help="Print where lockhouse.mk is, the targets that your Makefile can include.",
 )
-@click.pass_obj
-def cli(session: Session, directory: Path | None) -> None:
+def cli() -> None:
     """Turn pinned requirements into a verified, offline install.
 
     lock -> wheelhouse -> check -> install. Without a LAYER, a command means all of them.
     """
-    if directory:
-        session.cwd = (session.cwd / directory).resolve()
 
 
 def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     """Run one command line and return its exit status; never raises."""
-    session = Session(cwd=cwd, environ=environ, stdout=stdout, stderr=stderr)
+    # As a git hook, we are told which repository we are in; what we start must not take it for its own.
+    session = Session(cwd=cwd, environ=process.outside_repository(environ), stdout=stdout, stderr=stderr)
     try:
         with contextlib.redirect_stdout(stdout):
             status = cli.main(args=list(argv), prog_name="lockhouse", standalone_mode=False, obj=session)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import tomli
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from lockhouse import accept
 from lockhouse.accept import Acceptance
@@ -42,6 +43,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
     ),
     "no-binary": ("none", "projects that are built from source though there is a wheel"),
+    "python": (
+        "that of `venv`, else the running one",
+        'the Python that the locks are for: `"3.11"`; an environment of another one is an error',
+    ),
     "venv": ("`.venv`", "the environment that `install` makes"),
     "wheelhouse": ("`wheelhouse`", "the directory of wheels"),
 }
@@ -60,7 +65,8 @@ class Layer:
 class Config:
     """A project: its root and what its configuration says, defaults filled in.
 
-    `environments` is None where the configuration names none: then the layers' own `-c` and `-r` decide.
+    `environments` is None where the configuration names none: then the layers' own `-c` and `-r` decide. `python` is the
+    series that the locks are for (`3.11`), or None.
     """
 
     root: Path
@@ -68,6 +74,7 @@ class Config:
     environments: Mapping[str, tuple[str, ...]] | None
     wheelhouse: Path
     venv: Path
+    python: str | None
     find_links: tuple[str, ...]
     connections: int
     index_for: tuple[tuple[str, str], ...]
@@ -109,6 +116,7 @@ def load(root: Path) -> Config:
         environments=environments,
         wheelhouse=wheelhouse,
         venv=root / reader.text(table, "venv", ".venv"),
+        python=_python(reader, table),
         find_links=reader.texts(table, "find-links"),
         connections=reader.count(table, "connections", CONNECTIONS),
         index_for=_index_for(reader, table),
@@ -123,6 +131,26 @@ def _accept(table: Mapping[str, object], path: Path) -> tuple[Acceptance, ...]:
     if "accept" not in table:
         return ()
     return accept.parse(table["accept"], path.read_text(encoding="utf-8"), PurePosixPath(path.name))
+
+
+def _python(reader: "_Reader", table: Mapping[str, object]) -> str | None:
+    if "python" not in table:
+        return None
+    value = table["python"]
+    if isinstance(value, str) and not _is_series(value):
+        raise reader.error(f"'python' should be a series of Python 3, as 3.11 is, not {value!r}")
+    if not isinstance(value, str):
+        # Without quotes, 3.10 and 3.1 are the same number.
+        raise reader.error(f"'python' should be a string, not {value!r}", hint='write it in quotes: `python = "3.11"`')
+    return value
+
+
+def _is_series(text: str) -> bool:
+    try:
+        version = Version(text)
+    except InvalidVersion:
+        return False
+    return version.major == 3 and len(version.release) == 2 and text == f"{version.major}.{version.minor}"
 
 
 def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

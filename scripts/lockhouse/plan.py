@@ -46,6 +46,11 @@ class Need:
         return self.built if self.from_source else self.hashes | self.built
 
     @property
+    def key(self) -> object:
+        """What tells two needs apart, whichever pins ask for them."""
+        return (self.name, self.version, self.url, self.hashes)
+
+    @property
     def label(self) -> str:
         """The need as people write it: `six==1.16.0`."""
         return f"{self.name}=={self.version}" if self.url is None else f"{self.name} @ URL"
@@ -137,6 +142,12 @@ def best(need: Need, wheels: Iterable[StoredWheel], target: Target) -> StoredWhe
         if need.is_for(stored.wheel) and stored.is_any_of(need.accepted) and target.rank(stored.wheel.tags) is not None
     ]
     return max(fitting, key=lambda stored: _preference(stored.wheel, target), default=None)
+
+
+def first_choice(need: Need, names: Iterable[WheelName], target: Target) -> WheelName | None:
+    """Return the name that an installer would choose for the need on the target, whatever the bytes are."""
+    fitting = [name for name in names if need.is_for(name) and target.rank(name.tags) is not None]
+    return max(fitting, key=lambda name: _preference(name, target), default=None)
 
 
 def offers(need: Need, candidates: Iterable[Candidate], target: Target) -> list[tuple[WheelName, Candidate]]:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PureWindowsPath
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import InvalidTag, Tag, parse_tag
 from packaging.utils import (
     BuildTag,
@@ -29,6 +28,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from lockhouse.errors import WheelError
+from lockhouse.metadata import Metadata
 
 # A METADATA, WHEEL or RECORD larger than this is no honest one; the zip's own statement of size is not trusted either.
 _MEMBER_LIMIT = 32 << 20
@@ -65,13 +65,13 @@ class WheelName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelContent:
-    """What a look inside a wheel gave: its Requires-Python, and what is wrong with it.
+    """What a look inside a wheel gave: its METADATA (None where there is none to read), and what is wrong with it.
 
     `misnamed` lists where metadata and file name disagree, `broken` what makes the archive unsound, and `mislabelled`
     where only the tags disagree, as they do in well-known releases: installers go by the file name.
     """
 
-    requires_python: SpecifierSet
+    metadata: Metadata | None
     misnamed: tuple[str, ...]
     broken: tuple[str, ...]
     mislabelled: tuple[str, ...] = ()
@@ -93,7 +93,7 @@ def read(path: Path, wheel: WheelName) -> WheelContent:
 
 
 def _broken(*reasons: str) -> WheelContent:
-    return WheelContent(requires_python=SpecifierSet(), misnamed=(), broken=reasons)
+    return WheelContent(metadata=None, misnamed=(), broken=reasons)
 
 
 def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
@@ -107,21 +107,17 @@ def _read(archive: zipfile.ZipFile, wheel: WheelName) -> WheelContent:
     missing = [part for part in ("METADATA", "WHEEL", "RECORD") if f"{info}/{part}" not in names]
     if missing:
         return _broken(*broken, f"{info} has no {', '.join(missing)}")
-    metadata = HeaderParser().parsestr(_text(archive, f"{info}/METADATA"))
+    metadata = Metadata.parse(_text(archive, f"{info}/METADATA"))
     tags = HeaderParser().parsestr(_text(archive, f"{info}/WHEEL")).get_all("Tag", [])
     # The directory's spelling is not always normalised, so names are compared as packaging does.
     project, _, version = info.removesuffix(".dist-info").rpartition("-")
-    misnamed = [*_disagreements(wheel, metadata.get("Name", ""), metadata.get("Version", ""), "METADATA")] or [
+    misnamed = [*_disagreements(wheel, metadata.name, metadata.version, "METADATA")] or [
         *_disagreements(wheel, project, version, f"the directory {info}")
     ]
     broken.extend(_record_faults(_text(archive, f"{info}/RECORD"), names, info))
-    try:
-        requires_python = SpecifierSet(metadata.get("Requires-Python", ""))
-    except InvalidSpecifier:
-        broken.append(f"Requires-Python is not a version specifier: {metadata['Requires-Python']!r}")
-        requires_python = SpecifierSet()
+    broken.extend(metadata.faults)
     return WheelContent(
-        requires_python=requires_python,
+        metadata=metadata,
         misnamed=tuple(misnamed),
         broken=tuple(broken),
         mislabelled=tuple(_tag_disagreements(wheel, tags)),

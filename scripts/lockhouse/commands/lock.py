@@ -30,7 +30,11 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     where = session.target(current)
     began = time.monotonic()
     if only_say:
-        stale = [found for each in step.stale_layers(current, chosen, where).values() for found in each]
+        stale = [
+            found
+            for each in step.stale_layers(current, chosen, where, step.incomplete(current, where)).values()
+            for found in each
+        ]
         stale += build_findings(current, where)
         if stale:
             session.result("\n".join(map(report.finding_text, sorted(stale))))
@@ -39,6 +43,7 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
 
+        step.refuse_other_python(current, (), where, moving=upgrade)
         return index.compiler(current.config, session.environ)
 
     def starting(name: str, reasons: Sequence[Any]) -> None:
@@ -98,6 +103,9 @@ def _lock_builds(
         return [f"--upgrade-package={name}" for name in names if name in pinned]
 
     yard = yard_of(session, current, where)
+    if buildlock.unrecorded(current, yard):
+        compiled = [lock.layer for lock in current.builds.locks.values()]
+        step.refuse_other_python(current, compiled, where, moving=everything)
     done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
     for name in done.dropped:
         session.message(f"removed the build lock of {name}, which no layer pins any more")

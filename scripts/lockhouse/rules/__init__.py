@@ -43,7 +43,7 @@ _RULES = (
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
     Rule("wheel-broken", "error", "not a sound zip or RECORD, or a member leaves the tree"),
     Rule("dependency-missing", "error", "a wheel requires, on this target, what no pin gives"),
-    Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than its pin gives"),
+    Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than the pinned one"),
     Rule("pin-unreachable", "warning", "nothing needs this pin"),
     Rule("env-missing", "error", "a pin is not installed"),
     Rule("env-extra", "error", "installed, but no lock of the environment asks for it"),

@@ -14,7 +14,8 @@ from lockhouse.rules import Finding, finding
 _OF_LOCKS = {"lock-python", "lock-leak", "pin-duplicate", "layers-disagree"}
 _OF_SOURCES = {"lock-stale", "lock-orphan"}
 _OF_WHEELS = {"wheel-unusable", "wheel-misnamed"}
-_OF_DEPENDENCIES = {"dependency-missing", "dependency-unsatisfied", "pin-unreachable"}
+_OF_DEPENDENCIES = {"dependency-missing", "dependency-unsatisfied"}
+_OF_FRESH_LOCKS = {"pin-unreachable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,20 @@ def sort_out(
     return counting, accepted
 
 
-def judged(*, sources: bool, wheels: bool, dependencies: bool) -> frozenset[str]:
+def judged(*, sources: bool, wheels: bool, dependencies: bool, fresh: bool) -> frozenset[str]:
     """Return the rules that were judged completely, among those that can be accepted, where no layer was left out.
 
     `sources` says that every lock was compared with its sources, `wheels` that a wheel of each pin was looked into, and
-    `dependencies` that no rule about them waited. Nothing is said about acceptances of what an environment holds.
+    `dependencies` that no rule about them waited, `fresh` that the locks answer their sources. Nothing is said about
+    acceptances of what an environment holds.
     """
-    parts = ((True, _OF_LOCKS), (sources, _OF_SOURCES), (wheels, _OF_WHEELS), (dependencies, _OF_DEPENDENCIES))
+    parts = (
+        (True, _OF_LOCKS),
+        (sources, _OF_SOURCES),
+        (wheels, _OF_WHEELS),
+        (dependencies, _OF_DEPENDENCIES),
+        (dependencies and fresh, _OF_FRESH_LOCKS),
+    )
     return frozenset(rule for is_judged, rules in parts if is_judged for rule in rules)
 
 

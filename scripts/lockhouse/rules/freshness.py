@@ -118,12 +118,10 @@ def orphans(layer: LoadedLayer, lock: Lock) -> Iterator[Finding]:
     pins: dict[NormalizedName, list[Pin]] = {}
     for pin in lock.pins:
         pins.setdefault(pin.name, []).append(pin)
-    parents: dict[NormalizedName, set[NormalizedName]] = {}
-    for line in _locked(lock):
-        parents.setdefault(line.name, set()).update(_parents(line.via))
+    parents = _parents_of(lock)
     asked = {line.name for line in layer.requirements}
     asked |= {line.name for tree in layer.sources for line in tree.unlockables if line.name}
-    kept = _with_all_below(asked | _unjudged(lock, parents), parents)
+    kept = _with_all_below(asked | untold(lock) | {line.name for line in _locked(lock) if not line.via}, parents)
     lost = pins.keys() - kept
     heads = {name for name in lost if _is_from_source(pins[name]) or not parents[name] & lost - {name}}
     # What is still unexplained hangs together in circles, and has no other beginning.
@@ -146,9 +144,23 @@ def _locked(lock: Lock) -> Iterator[Pin | RequirementLine]:
     yield from lock.loose
 
 
-def _unjudged(lock: Lock, parents: Mapping[NormalizedName, Set[NormalizedName]]) -> set[NormalizedName]:
-    """Return the projects that nobody can tell whether they are asked for, which therefore count as if they were."""
-    found = {line.name for line in _locked(lock) if _is_untold(line.via)}
+def _parents_of(lock: Lock) -> dict[NormalizedName, set[NormalizedName]]:
+    """Return, for each project of a lock, the projects via which it is there."""
+    parents: dict[NormalizedName, set[NormalizedName]] = {}
+    for line in _locked(lock):
+        parents.setdefault(line.name, set()).update(_parents(line.via))
+    return parents
+
+
+def untold(lock: Lock) -> set[NormalizedName]:
+    """Return the projects that are there via something that cannot be read again, and count as if they were asked for."""
+    parents = _parents_of(lock)
+    # Standard input cannot be read again, and "app (pyproject.toml)" is no requirements file.
+    found = {
+        line.name
+        for line in _locked(lock)
+        if any(entry in {"-r -", "-r /dev/stdin"} or entry.endswith(")") for entry in line.via)
+    }
     found |= {line.name for line in lock.unlockables if line.name}
     if any(line.name is None for line in lock.unlockables):
         # One of them may be what this unknown name stands for.
@@ -172,8 +184,3 @@ def _parents(via: Iterable[str]) -> set[NormalizedName]:
 
 def _is_from_source(pins: Iterable[Pin]) -> bool:
     return any(entry.startswith("-r ") for pin in pins for entry in pin.via)
-
-
-def _is_untold(via: Sequence[str]) -> bool:
-    # Standard input cannot be read again, and "app (pyproject.toml)" is no requirements file.
-    return not via or any(entry in {"-r -", "-r /dev/stdin"} or entry.endswith(")") for entry in via)

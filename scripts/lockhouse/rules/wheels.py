@@ -120,11 +120,12 @@ def content_findings(
             yield finding("wheel-misnamed", where, reason, hint=told, severity="warning", pin=name)
         for reason in content.broken:
             yield finding("wheel-broken", where, reason, hint=other, pin=name)
-        if not target.accepts_python(content.requires_python):
+        requires_python = content.metadata.requires_python if content.metadata else None
+        if requires_python and not target.accepts_python(requires_python):
             yield finding(
                 "wheel-unusable",
                 where,
-                f"requires Python {content.requires_python}, and the target has {target.python}",
+                f"requires Python {requires_python}, and the target has {target.python}",
                 hint=other,
                 pin=name,
             )
