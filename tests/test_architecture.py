@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 
 # From the bottom up; a module may import those of lower rows, and earlier ones of its own row.
 RANKS = (
-    ("errors", "digest", "redact"),
+    ("errors", "digest", "redact", "rules"),
     ("files", "hashing", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     (
@@ -26,6 +26,7 @@ RANKS = (
         "wheelhouse",
         "source",
         "target",
+        "accept",
         "config",
         "revisions",
         "comparison",
@@ -54,12 +55,22 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels", "rules.dependencies"),
+    (
+        "plan",
+        "rules.freshness",
+        "rules.locks",
+        "rules.builds",
+        "rules.wheels",
+        "rules.dependencies",
+        "rules.accepted",
+    ),
     (
         "key",
         "solutions",
         "inspection",
         "check",
+        "selection",
+        "explain",
         "receive",
         "fill",
         "install",
@@ -79,6 +90,13 @@ RANKS = (
         "formats.moved_markdown",
     ),
     (
+        "formats.view",
+        "formats.document",
+        "formats.github",
+        "formats.sarif",
+        "formats.pages",
+    ),
+    (
         "commands",
         "commands.session",
         "commands.making",
@@ -88,6 +106,7 @@ RANKS = (
         "commands.install",
         "commands.key",
         "commands.diff",
+        "commands.explain",
     ),
     ("cli", "__main__"),
 )
@@ -146,7 +165,9 @@ def test_only_the_command_line_prints():
     assert printers == {"cli", "commands.session", "progress"}
 
 
-@pytest.mark.parametrize("module", ["check", "key", "lock", "rules.wheels", "install", "fill", "cli"])
+@pytest.mark.parametrize(
+    "module", ["check", "key", "lock", "rules.wheels", "install", "fill", "cli", "commands.explain"]
+)
 def test_what_must_be_quick_imports_nothing_slow(module):
     code = f"import lockhouse.{module}, sys; print(*sorted(sys.modules))"
     said = subprocess.run(

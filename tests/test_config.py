@@ -79,7 +79,7 @@ def test_an_unknown_layer_names_the_nearest(root):
     ("text", "reason", "hint"),
     [
         ("wheelhose = 'w'", "unknown key 'wheelhose'", "did you mean 'wheelhouse'?"),
-        ("zzz = 1", "unknown key 'zzz'", "the keys are: build-isolation"),
+        ("zzz = 1", "unknown key 'zzz'", "the keys are: accept, build-isolation"),
         ("connections = 0", "'connections' should be a whole number above 0, not 0", None),
         ("connections = true", "'connections' should be a whole number above 0, not True", None),
         ("wheelhouse = 3", "'wheelhouse' should be a string, not 3", None),

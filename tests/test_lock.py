@@ -566,3 +566,13 @@ def test_an_altered_wheel_makes_no_lock_stale(housed: Project, index: Index):
     index.reset_log()
     assert housed.call("lock").status == 0
     assert not index.requests
+
+
+def test_what_a_wheel_requires_and_the_project_accepts_makes_no_lock_stale(housed: Project):
+    for path in (MAIN, DEV):
+        housed.write(path, re.sub(r"^base==.*\n(?:    .*\n)*", "", housed.read(path), flags=re.MULTILINE))
+    entry = "[[tool.lockhouse.accept]]\nrule = 'dependency-missing'\npin = '{}'\nrequires = 'base'\nreason = 'x'\nuntil = {}\n"
+    housed.write("pyproject.toml", "".join(entry.format(name, "2999-12-31") for name in ("app", "tool")))
+    assert housed.call("lock", "--check").status == 0
+    housed.write("pyproject.toml", "".join(entry.format(name, "2001-01-01") for name in ("app", "tool")))
+    assert housed.call("lock", "--check").status == 1

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import click
@@ -96,6 +97,12 @@ def test_make_install_fills_a_wheelhouse_that_is_not_there_and_no_other(user):
     refused = user.execute("make", "install")
     assert refused.status != 0, refused
     assert user.tree() == before
+
+
+def test_the_distribution_carries_a_page_for_every_rule(distribution):
+    with zipfile.ZipFile(distribution) as archive:
+        pages = {name for name in archive.namelist() if name.startswith("lockhouse/rules/pages/")}
+    assert pages == {f"lockhouse/rules/pages/{name}.md" for name in RULES}
 
 
 def test_the_include_leaves_the_default_target_alone(user):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from lockhouse.layers import LoadedLayer
 from lockhouse.project import Project
 from lockhouse.rules import Finding
+from lockhouse.rules.accepted import Accepted, judged, sort_out
 from lockhouse.rules.builds import build_findings
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
@@ -24,9 +26,8 @@ if TYPE_CHECKING:
 class Report:
     """All findings, sorted by place; what was judged (`locks`, `pins`, `wheels`), and in `notes` what was not.
 
-    `waited` says which rules could not be judged before other findings are mended.
-
-    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at.
+    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at. `accepted` findings
+    do not count, `waited` says in sentences which rules wait for something, and `ignored` which were not asked for.
     """
 
     findings: tuple[Finding, ...]
@@ -36,6 +37,8 @@ class Report:
     notes: tuple[str, ...]
     waited: tuple[str, ...]
     match: Match | None
+    accepted: tuple[Accepted, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -49,11 +52,18 @@ class Report:
 
 
 def check(
-    project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None, deep: bool = False
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    *,
+    target: Target,
+    house: Wheelhouse | None,
+    deep: bool = False,
+    today: date | None = None,
 ) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
 
-    With `deep`, every member of every wheel is hashed, too. Raises OSError where the wheelhouse cannot be read.
+    With `deep`, every member of every wheel is hashed, too. What the project has accepted counts as that until it ends;
+    without `today` nothing is accepted. Raises OSError where the wheelhouse cannot be read.
     """
     chosen = {layer.name for layer in layers}
     differing = [found for found in disagreements(project, target) if found.layer in chosen]
@@ -83,7 +93,7 @@ def check(
             proven |= names
             if names.isdisjoint(outdated):
                 findings.extend(graph.unreachable())
-    return Report(
+    report = Report(
         findings=tuple(sorted(set(findings))),
         locks=sum(layer.lock is not None for layer in layers),
         pins=sum(len(layer.lock.pins) for layer in layers if layer.lock),
@@ -92,6 +102,27 @@ def check(
         waited=("the dependency rules wait until every pin has its wheel",) if waited else (),
         match=match,
     )
+    return _sorted_out(report, project, layers, target, today) if today else report
+
+
+def _sorted_out(report: Report, project: Project, layers: Sequence[LoadedLayer], target: Target, today: date) -> Report:
+    """Return the report with what the project accepts set aside, and with findings about acceptances."""
+    all_there = report.match is not None and not report.match.unmet
+    complete = judged(
+        sources=not report.notes,
+        wheels=all_there,
+        dependencies=all_there and not report.waited,
+        fresh=not any(found.rule in {"lock-missing", "lock-stale", "lock-orphan"} for found in report.findings),
+    )
+    counting, accepted = sort_out(
+        report.findings,
+        project.config.accept,
+        pins=[*(pin for layer in project.layers.values() for pin in layer.pins), *project.builds.pins],
+        judged=complete if len(layers) == len(project.layers) else frozenset(),
+        today=today,
+        target=target.name,
+    )
+    return replace(report, findings=tuple(sorted(counting)), accepted=tuple(accepted))
 
 
 def _not_judged(

@@ -13,11 +13,10 @@ import click
 
 from lockhouse import __version__, process
 from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, directory
-from lockhouse.config import nearest
-from lockhouse.errors import LockhouseError
+from lockhouse.errors import LockhouseError, nearest
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
-COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff")
+COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff", "explain")
 
 
 class _Commands(click.Group):

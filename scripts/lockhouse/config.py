@@ -3,7 +3,7 @@
 Refuses unknown keys (naming the nearest right one), wrong types, and layers that are not there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
@@ -12,7 +12,9 @@ import tomli
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from lockhouse.errors import ConfigError, Location, UsageError
+from lockhouse import accept
+from lockhouse.accept import Acceptance
+from lockhouse.errors import ConfigError, Location, UsageError, nearest
 from lockhouse.redact import redact
 
 # How many files are fetched at once where the configuration does not say.
@@ -20,6 +22,7 @@ CONNECTIONS = 20
 
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
+    "accept": ("none", "findings that are put up with for a time, each with a reason: see below"),
     "build-isolation": (
         "`best`",
         "`strict` refuses to build where a build cannot be cut off from the network and from other files",
@@ -78,6 +81,7 @@ class Config:
     cooldown_days: int | None
     no_binary: frozenset[NormalizedName]
     build_isolation: str
+    accept: tuple[Acceptance, ...]
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -91,15 +95,6 @@ class Config:
             if path in {layer.lock.as_posix(), *(source.as_posix() for source in layer.sources)}:
                 return layer
         raise UsageError(f"there is no layer {word!r}", hint=nearest(word, self.layers, "the layers are"))
-
-
-def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
-    """Return a hint: the known word that is nearest, or all of them behind `otherwise`."""
-    import difflib  # noqa: PLC0415 - slow to import, and only an error needs it
-
-    words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"
 
 
 def load(root: Path) -> Config:
@@ -128,7 +123,14 @@ def load(root: Path) -> Config:
         cooldown_days=reader.count(table, "cooldown-days", 1) if "cooldown-days" in table else None,
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
+        accept=_accept(table, path),
     )
+
+
+def _accept(table: Mapping[str, object], path: Path) -> tuple[Acceptance, ...]:
+    if "accept" not in table:
+        return ()
+    return accept.parse(table["accept"], path.read_text(encoding="utf-8"), PurePosixPath(path.name))
 
 
 def _python(reader: "_Reader", table: Mapping[str, object]) -> str | None:

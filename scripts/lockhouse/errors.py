@@ -3,6 +3,7 @@
 A finding of `check` is not an exception; see `lockhouse.rules`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -21,6 +22,19 @@ class Location:
     def __str__(self) -> str:
         path = self.path.as_posix()
         return f"{path}:{self.line}" if self.line else path
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a hint: the known word that is nearest, or all of them behind `otherwise`.
+
+    >>> nearest("chek", ["check", "lock"], "the commands are")
+    "did you mean 'check'?"
+    """
+    import difflib  # noqa: PLC0415 - slow to import, and only an error needs it
+
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"
 
 
 class LockhouseError(Exception):

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 
 from lockhouse import includes
 from lockhouse.annotations import Header
-from lockhouse.config import Config, Layer, nearest
-from lockhouse.errors import ConfigError, Location
+from lockhouse.config import Config, Layer
+from lockhouse.errors import ConfigError, Location, nearest
 from lockhouse.includes import Loaded
 from lockhouse.requirements import Pin, RequirementLine, UnlockableLine, pin_of
 

@@ -8,18 +8,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import date
 from graphlib import TopologicalSorter
 
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from lockhouse import project, resolution, solutions
-from lockhouse.config import nearest
-from lockhouse.errors import Location, LockhouseError, TargetError, UsageError
+from lockhouse.errors import Location, LockhouseError, TargetError, UsageError, nearest
 from lockhouse.layers import LoadedLayer
 from lockhouse.project import Project
 from lockhouse.resolution import Answer, Compiler
-from lockhouse.rules import Finding
+from lockhouse.rules import Finding, accepted
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, lock_findings
 from lockhouse.target import Target, is_made, running
@@ -63,8 +63,8 @@ class Compiled:
     notes: tuple[str, ...]
 
 
-def incomplete(current: Project, target: Target) -> tuple[Finding, ...]:
-    """Return what the wheels that are here say against the locks: they require what no pin gives.
+def incomplete(current: Project, target: Target, today: date) -> tuple[Finding, ...]:
+    """Return what the wheels that are here say against the locks: they require what no pin gives, and nobody accepts that.
 
     Where a lock does not tell why its pins are there, pins that nothing needs count as well. Without a wheel for every
     pin of an environment nothing is said; and nothing is proven, for no bytes are verified.
@@ -76,7 +76,11 @@ def incomplete(current: Project, target: Target) -> tuple[Finding, ...]:
         found.extend(each for each in graph.findings() if each.rule != "wheel-broken")
         told = {layer.layer.lock for layer in graph.layers if any(pin.via for pin in layer.pins)}
         found.extend(each for each in graph.unreachable() if each.where.path not in told)
-    return tuple(dict.fromkeys(found))
+    pins = [pin for layer in current.layers.values() for pin in layer.pins]
+    counting, _ = accepted.sort_out(
+        found, current.config.accept, pins=pins, judged=frozenset(), today=today, target=target.name
+    )
+    return tuple(each for each in dict.fromkeys(counting) if each in found)
 
 
 def stale_layers(
@@ -110,11 +114,12 @@ def lock(
     upgrade: Upgrade,
     connect: Callable[[], Compiler],
     starting: Callable[[str, tuple[Finding, ...]], None],
+    lacks: Sequence[Finding] = (),
 ) -> Iterator[Compiled]:
     """Recompile what must be and yield each layer as it is done; layers that do not build on each other go side by side.
 
     `connect` says how pip-compile reaches the indexes, and is called only if something must be resolved; `starting`
-    hears of each layer before it is compiled, and why. What fails keeps back only the layers that build on it. Raises
+    hears of each layer before it is compiled, and why; `lacks` are what `incomplete` tells. What fails keeps back only the layers that build on it. Raises
     UsageError for an upgrade of something that no layer pins, TargetError where another Python would have to compile, before
     anything is done, and LockhouseError for what failed, at the end.
     """
@@ -126,7 +131,6 @@ def lock(
     order.prepare()
     compiler: Compiler | None = None
     failures: list[LockhouseError] = []
-    lacks = incomplete(current, target)
     running_now: dict[Future[Answer], LoadedLayer] = {}
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as threads:
         while True:

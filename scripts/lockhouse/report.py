@@ -1,37 +1,66 @@
 """Text for people: findings, errors and tables as the command line prints them."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from lockhouse.errors import LockhouseError
-from lockhouse.rules import Finding
+from lockhouse.redact import redact
+from lockhouse.rules import Finding, Severity
 
-# A name on disk may hold anything, a terminal's commands and a CI log's among them.
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
+COLOURS: Mapping[Severity, str] = {"error": "red", "warning": "yellow"}
+
+# A name on disk may hold anything: a terminal's commands, what is invisible or turns the direction, bytes that are no text.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+# What CI systems take for a command to them: "::" where a line begins; "##[" and "##vso[" wherever they stand.
+_COMMAND = re.compile(r"^(?P<blank>\s*):(?=:)|#(?=#[A-Za-z]*\[)")
 
 
 def plain(text: str) -> str:
-    r"""Return the text with control characters written out.
+    r"""Return the text with everything written out that a terminal or a CI system would not just show.
 
     >>> plain("a\nb")
     'a\\x0ab'
+    >>> plain("x##[error]y")
+    'x\\x23#[error]y'
     """
-    return text.translate(_CONTROL)
+    return _COMMAND.sub(_written_out, _UNSAFE.sub(_code, text))
+
+
+def safe(text: str) -> str:
+    """Return a text as any format may show it: plain, and without what a URL in it would give away."""
+    return redact(plain(text))
+
+
+def _code(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    # A byte of a file name that is no text is a lone surrogate in Python.
+    byte = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code
+    return f"\\x{byte:02x}" if byte < 0x100 else f"\\u{byte:04x}"
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return "\\x23" if found.group() == "#" else f"{found['blank']}\\x3a"
 
 
 def finding_text(found: Finding) -> str:
     """Return a finding as `file:line: rule: message`, its facts on aligned lines below, then the hint."""
-    colour = "red" if found.severity == "error" else "yellow"
     grave = "" if found.severity == "error" else " (warning)"
-    where, rule = click.style(plain(str(found.where)), bold=True), click.style(found.rule, fg=colour)
-    lines = [f"{where}: {rule}{grave}: {plain(found.message)}", *_aligned(found.facts)]
-    return "\n".join([*lines, *([f"  hint: {plain(found.hint)}"] if found.hint else [])])
+    where, rule = click.style(plain(str(found.where)), bold=True), click.style(found.rule, fg=COLOURS[found.severity])
+    return "\n".join([f"{where}: {rule}{grave}: {safe(found.message)}", *(f"  {line}" for line in below(found))])
 
 
-def _aligned(facts: Sequence[tuple[str, str]]) -> Iterable[str]:
-    width = max((len(word) for word, _ in facts), default=0)
-    return (f"  {word + ':':<{width + 1}} {plain(value)}" for word, value in facts)
+def below(found: Finding) -> list[str]:
+    """Return what stands below a finding's message: its facts, aligned, and the hint."""
+    return [*aligned(found.facts), *([f"hint: {safe(found.hint)}"] if found.hint else [])]
+
+
+def aligned(facts: Sequence[tuple[str, str]]) -> Iterable[str]:
+    """Return pairs of a word and a value as lines, with the values below each other."""
+    words = [f"{safe(word)}:" for word, _ in facts]
+    width = max(map(len, words), default=0)
+    return (f"{word:<{width}} {safe(value)}" for word, (_, value) in zip(words, facts, strict=True))
 
 
 def error_text(error: LockhouseError) -> str:

@@ -7,7 +7,7 @@ import click
 from lockhouse import install as step
 from lockhouse import report
 from lockhouse.check import check
-from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
+from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers, today
 from lockhouse.formats.text import report_text
 from lockhouse.inspection import shown
 from lockhouse.wheelhouse import Wheelhouse
@@ -35,9 +35,10 @@ def install(session: Session, layers: tuple[str, ...]) -> int:
     venv = current.config.venv
     began = time.monotonic()
     house = Wheelhouse(current.config.wheelhouse)
-    found = check(current, chosen, target=where, house=house)
+    found = check(current, chosen, target=where, house=house, today=today())
     place = shown(venv, current.config.root)
-    if found.errors or found.match is None:
+    if found.errors or found.match is None or found.match.unmet:
+        # A pin without a usable wheel is one even where that is accepted: what is not whole is not installed.
         session.result(report_text(found))
         session.message("nothing was installed" + (f"; {place} is as it was" if venv.exists() else ""))
         return FAILED

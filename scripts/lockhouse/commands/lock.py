@@ -11,7 +11,7 @@ from lockhouse import lock as step
 from lockhouse import report
 from lockhouse.builds import BuildLock
 from lockhouse.commands.making import yard_of
-from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
+from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers, today
 from lockhouse.resolution import Compiler
 from lockhouse.rules.builds import build_findings
 from lockhouse.target import Target
@@ -40,12 +40,9 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     chosen = current.named(layers)
     where = session.target(current)
     began = time.monotonic()
+    lacks = step.incomplete(current, where, today())
     if only_say:
-        stale = [
-            found
-            for each in step.stale_layers(current, chosen, where, step.incomplete(current, where)).values()
-            for found in each
-        ]
+        stale = [found for each in step.stale_layers(current, chosen, where, lacks).values() for found in each]
         stale += build_findings(current, where)
         if stale:
             session.result("\n".join(map(report.finding_text, sorted(stale))))
@@ -70,6 +67,7 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
         upgrade=step.Upgrade(all=upgrade, names=step.parse_names(names)),
         connect=connect,
         starting=starting,
+        lacks=lacks,
     )
     count = 0
     offered: dict[NormalizedName, Sequence[str]] = {}

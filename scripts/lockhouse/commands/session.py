@@ -6,6 +6,7 @@ Results go to standard output, progress and messages to standard error.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -141,6 +142,11 @@ layers = click.argument("layers", nargs=-1, metavar="[LAYER]...", shell_complete
 def elapsed(began: float) -> str:
     """Return, in words, how long ago a monotonic time in seconds is."""
     return f"in {time.monotonic() - began:.1f} s"
+
+
+def today() -> date:
+    """Return the date, the same one all over the world."""
+    return datetime.now(tz=UTC).date()
 
 
 def refuse_unusable(session: Session, layers: Sequence[LoadedLayer], where: Target) -> None:

@@ -1,1 +1,1 @@
-"""What `check` found, written for those who read it."""
+"""What `check` found, written for those who read it: people, programs, and the places where code is reviewed."""

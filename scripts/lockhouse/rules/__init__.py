@@ -1,11 +1,13 @@
-"""What makes a lock or a wheelhouse wrong: the registry of rules, and the findings they report.
+"""What makes a lock, a wheelhouse or an environment wrong: the registry of rules, and the findings they report.
 
 Rules are pure: they are given what is on disk as values, and answer with findings. They never stop at the first.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from packaging.utils import NormalizedName
 
 from lockhouse.errors import Location
 
@@ -47,6 +49,10 @@ _RULES = (
     Rule("dependency-missing", "error", "a wheel requires, on this target, what no pin gives"),
     Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than the pinned one"),
     Rule("pin-unreachable", "warning", "nothing needs this pin"),
+    Rule("env-missing", "error", "a pin is not installed"),
+    Rule("env-extra", "error", "installed, but no lock of the environment asks for it"),
+    Rule("env-differs", "error", "installed files are not those of the locked wheel"),
+    Rule("accept-stale", "error", "an acceptance is out of date, or no finding needs it any more"),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
@@ -55,7 +61,8 @@ RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 class Finding:
     """One thing that `check` says: where, by which rule, what is wrong, and how to mend it.
 
-    `facts` are pairs of a word and a value, shown on aligned lines.
+    `facts` are pairs of a word and a value, shown on aligned lines. `pin` is the project that is pinned, and `requires`
+    the one that its wheel requires, where the rule knows them: they tell which acceptance is meant, and are not shown.
     """
 
     where: Location
@@ -64,6 +71,8 @@ class Finding:
     hint: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     severity: Severity = "error"
+    pin: NormalizedName | None = field(default=None, compare=False)
+    requires: NormalizedName | None = field(default=None, compare=False)
 
 
 def finding(
@@ -74,6 +83,8 @@ def finding(
     hint: str = "",
     facts: Iterable[tuple[str, str]] = (),
     severity: Severity | None = None,
+    pin: NormalizedName | None = None,
+    requires: NormalizedName | None = None,
 ) -> Finding:
     """Return a finding of a registered rule, as grave as the rule unless said otherwise; raises KeyError for others."""
-    return Finding(where, rule, message, hint, tuple(facts), severity or RULES[rule].severity)
+    return Finding(where, rule, message, hint, tuple(facts), severity or RULES[rule].severity, pin, requires)

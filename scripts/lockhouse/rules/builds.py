@@ -35,6 +35,7 @@ def build_findings(project: Project, target: Target) -> Iterator[Finding]:
                 Location(FOLDER / f"{lock.name}.in"),
                 f"no layer pins {lock.name} any more, so nothing is built with this",
                 hint="run `make lock`, which removes it",
+                pin=lock.name,
             )
 
 
@@ -48,6 +49,7 @@ def of_lock(lock: BuildLock, pins: Iterable[Pin], target: Target) -> Iterator[Fi
             f"this was written for another sdist of {lock.name} than the one that is pinned",
             facts=[("written for", str(lock.sdist or "none"))],
             hint="run `make lock`",
+            pin=lock.name,
         )
     yield from freshness(lock.layer, target)
     if lock.layer.lock:
@@ -76,6 +78,7 @@ def sdist_findings(
             f"these are not the bytes that are locked for {need.label}",
             facts=[("pin", str(need.pins[0].location)), ("actual", actual)],
             hint=mend,
+            pin=need.name,
         )
     for need in built:
         if need not in explained and not any(sdist.digests & need.hashes for sdist in stored):
@@ -84,4 +87,5 @@ def sdist_findings(
                 need.pins[0].location,
                 f"the source distribution that {need.label} is built from is not in {folder.as_posix()}",
                 hint=mend,
+                pin=need.name,
             )

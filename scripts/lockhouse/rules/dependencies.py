@@ -117,7 +117,9 @@ class Graph:
         for name, reason in self.unreadable.items():
             pinned = self.solution[name]
             hint = f"lock another release: write `{name}!={pinned.version}` into a source, then run `make lock`"
-            yield finding("wheel-broken", Location(pinned.path), f"Requires-Dist cannot be read: {reason}", hint=hint)
+            yield finding(
+                "wheel-broken", Location(pinned.path), f"Requires-Dist cannot be read: {reason}", hint=hint, pin=name
+            )
         for name, edges in self.edges.items():
             for edge in edges:
                 found = self.solution.get(edge.name)
@@ -140,7 +142,8 @@ class Graph:
         if not any(pinned.pin.location.path == layer.layer.lock and layer.sources for layer in self.layers):
             mend = "compile this lock again with the tool that made it"
         message = f"{name}=={pinned.version} requires {redact(str(edge.requirement))!r}, {but}"
-        return finding(rule, pinned.pin.location, message, facts=facts, hint=mend)
+        where = pinned.pin.location
+        return finding(rule, where, message, facts=facts, hint=mend, pin=name, requires=edge.name)
 
     def unreachable(self) -> Iterator[Finding]:
         """Report the pins that nothing needs on the target, each tree of them by its top.
@@ -164,6 +167,7 @@ class Graph:
                 f"nothing needs {name}=={self.solution[name].version} on {self.target.name}",
                 facts=[("via", ", ".join(pin.via))] if pin.via else [],
                 hint=f"if another platform or Python needs it, leave it; else `make upgrade P={name}` may drop it",
+                pin=name,
             )
 
 

@@ -74,7 +74,12 @@ def _unlocked(layer: LoadedLayer, lock: Lock, target: Target) -> Iterator[Findin
 def _stale(line: RequirementLine | UnlockableLine, why: str, lock: Location, *, constraint: bool = False) -> Finding:
     asked = f"the constraint {line.text!r} stands here" if constraint else f"{line.text!r} is asked for"
     return finding(
-        "lock-stale", line.location, f"{asked}, but {why}", facts=[("lock", str(lock))], hint="run `make lock`"
+        "lock-stale",
+        line.location,
+        f"{asked}, but {why}",
+        facts=[("lock", str(lock))],
+        hint="run `make lock`",
+        pin=line.name,
     )
 
 
@@ -130,6 +135,7 @@ def orphans(layer: LoadedLayer, lock: Lock) -> Iterator[Finding]:
                 "but no source asks for it any more",
                 facts=[("via", ", ".join(pin.via))],
                 hint="run `make lock`",
+                pin=name,
             )
 
 

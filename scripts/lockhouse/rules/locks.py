@@ -55,13 +55,14 @@ def _leaks(lock: Lock) -> Iterator[Finding]:
             message, grave = found
             hint = named if option.name == "--find-links" else mend
             yield finding("lock-leak", option.location, message, hint=hint, severity="error" if grave else "warning")
-    urls = [(pin.url, pin.location) for pin in lock.pins if pin.url is not None]
-    urls += [(odd.url, odd.location) for odd in lock.unlockables]
-    for url, where in urls:
+    urls: list[tuple[str, Location, NormalizedName | None]]
+    urls = [(pin.url, pin.location, pin.name) for pin in lock.pins if pin.url is not None]
+    urls += [(odd.url, odd.location, odd.name) for odd in lock.unlockables]
+    for url, where, name in urls:
         if _is_secret(url):
             yield finding(
                 "lock-leak", where, f"the URL carries a credential or a query: {redact(url)}",
-                hint="lock a URL that needs neither",
+                hint="lock a URL that needs neither", pin=name,
             )  # fmt: skip
 
 
@@ -92,20 +93,22 @@ def _is_secret(url: str) -> bool:
 def _pins(lock: Lock, target: Target) -> Iterator[Finding]:
     for line in lock.loose:
         hint = "run `make lock`" if lock.header.tool else "write NAME==VERSION"
-        yield finding("pin-loose", line.location, f"{redact(line.text)!r} is not exact", hint=hint)
+        yield finding("pin-loose", line.location, f"{redact(line.text)!r} is not exact", hint=hint, pin=line.name)
     for odd in lock.unlockables:
         yield finding(
             "pin-unlockable",
             odd.location,
             f"{redact(odd.text)!r} cannot be hashed ({odd.kind})",
             hint="publish it as a wheel, or take it out of the lock",
+            pin=odd.name,
         )
     for pin in lock.pins:
         if not pin.hashes:
-            yield finding("pin-unhashed", pin.location, f"{pin.name} has no hash", hint="run `make lock`")
+            yield finding("pin-unhashed", pin.location, f"{pin.name} has no hash", hint="run `make lock`", pin=pin.name)
         elif not any(digest.strong for digest in pin.hashes):
             kinds = ", ".join(sorted({digest.algorithm for digest in pin.hashes}))
-            yield finding("pin-weak-hash", pin.location, f"{pin.name} has only {kinds} hashes", hint="run `make lock`")
+            message = f"{pin.name} has only {kinds} hashes"
+            yield finding("pin-weak-hash", pin.location, message, hint="run `make lock`", pin=pin.name)
     for pin, earlier in _repeated(lock, target):
         yield finding(
             "pin-duplicate",
@@ -113,6 +116,7 @@ def _pins(lock: Lock, target: Target) -> Iterator[Finding]:
             f"{pin.name} is pinned a second time for the same target",
             facts=[("first", f"{_what(earlier)} ({earlier.location})"), ("second", _what(pin))],
             hint="remove one of the two, or give them markers that exclude each other",
+            pin=pin.name,
         )
 
 
@@ -168,6 +172,7 @@ def _between(one: LoadedLayer, other: LoadedLayer, target: Target) -> Iterator[D
             message,
             facts=[("here", _what(pin)), ("there", f"{_what(base)} ({base.location})")],
             hint=_agree(one, other),
+            pin=pin.name,
         )
         yield Disagreement(pin.name, other.name, said)
 

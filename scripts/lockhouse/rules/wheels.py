@@ -41,6 +41,7 @@ def wheel_findings(match: Match, inventory: Inventory, target: Target, house: Pu
                 f"nothing asks for this wheel on {target.name}",
                 facts=[("instead of", ", ".join(wanted))] if wanted else [],
                 hint=_MEND,
+                pin=stored.wheel.name if wanted else None,
             )
     for stray in inventory.strays:
         if not any(_is_file_of(need, stray.filename) for need in match.unmet):
@@ -59,6 +60,7 @@ def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house
             f"{need.label} is here only as a wheel that does not fit {target.name}",
             facts=[("pin", str(need.pins[0].location))],
             hint=_MEND,
+            pin=need.name,
         )
     if wrong and need.buildable and not need.built:
         return finding(
@@ -67,6 +69,7 @@ def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house
             f"no line of the record vouches for this build of {need.label}, with the build lock as it is",
             facts=[("pin", str(need.pins[0].location)), ("actual", str(wrong[0].sha256))],
             hint="run `make lock`, which builds and records it; or take back what changed in the build lock or the record",
+            pin=need.name,
         )
     if wrong:
         [stored, *_] = wrong
@@ -81,13 +84,14 @@ def _unmet(need: Need, match: Match, inventory: Inventory, target: Target, house
                 ("actual", str(stored.sha256)),
             ],
             hint=f"{_MEND}, which fetches the locked ones; if it was the lock that changed, take that back",
+            pin=need.name,
         )
     others = [stored.filename for stored in match.spare if stored.wheel.name == need.name]
     odd = [(stray.filename, stray.reason) for stray in inventory.strays if _is_file_of(need, stray.filename)]
     facts = [*([("instead", ", ".join(others))] if others else []), *odd]
     message = f"{need.label} has no wheel in {house.as_posix()}"
     unbuilt = "run `make lock`, which builds and records it" if need.buildable and not need.built else _MEND
-    return finding("wheel-missing", need.pins[0].location, message, facts=facts, hint=unbuilt)
+    return finding("wheel-missing", need.pins[0].location, message, facts=facts, hint=unbuilt, pin=need.name)
 
 
 def _digests(need: Need) -> str:
@@ -110,14 +114,14 @@ def content_findings(
     """Report what a look inside the locked wheels shows: misnamed, broken, or not for the target's Python."""
     for stored, content in contents.items():
         where = Location(house / stored.filename)
-        other = _another(stored)
+        other, name = _another(stored), stored.wheel.name
         for reason in content.misnamed:
-            yield finding("wheel-misnamed", where, reason, hint=other)
+            yield finding("wheel-misnamed", where, reason, hint=other, pin=name)
         for reason in content.mislabelled:
             told = "nothing to mend here: installers go by the file name, and its bytes are the locked ones"
-            yield finding("wheel-misnamed", where, reason, hint=told, severity="warning")
+            yield finding("wheel-misnamed", where, reason, hint=told, severity="warning", pin=name)
         for reason in content.broken:
-            yield finding("wheel-broken", where, reason, hint=other)
+            yield finding("wheel-broken", where, reason, hint=other, pin=name)
         requires_python = content.metadata.requires_python if content.metadata else None
         if requires_python and not target.accepts_python(requires_python):
             yield finding(
@@ -125,6 +129,7 @@ def content_findings(
                 where,
                 f"requires Python {requires_python}, and the target has {target.python}",
                 hint=other,
+                pin=name,
             )
 
 
