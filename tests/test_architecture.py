@@ -15,6 +15,7 @@ RANKS = (
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
+    ("layout", "environment", "removal", "scripts", "engines"),
     (
         "building.diagnosis",
         "building.variables",
@@ -39,12 +40,13 @@ RANKS = (
         "index.source",
     ),
     ("index.compile", "index"),
-    ("plan", "rules", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels"),
+    ("plan", "rules", "rules.freshness", "rules.locks", "rules.builds", "rules.wheels", "rules.environment"),
     ("key", "check", "receive", "fill", "install", "resolution", "lock", "construct", "rebuilding", "buildlock"),
     ("report", "formats", "formats.text"),
     (
         "commands",
         "commands.session",
+        "commands.environment",
         "commands.making",
         "commands.lock",
         "commands.wheelhouse",

@@ -26,6 +26,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
     ),
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
     "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
+    "engine": (
+        "`auto`",
+        "what puts wheels into the environment: `pip`, `uv`, or uv where it is there and known to work",
+    ),
     "environments": (
         "layers joined by `-c` or `-r`",
         'sets of layers that are installed together: `{ default = ["main", "dev"] }`',
@@ -72,6 +76,7 @@ class Config:
     cooldown_days: int | None
     no_binary: frozenset[NormalizedName]
     build_isolation: str
+    engine: str
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -119,6 +124,7 @@ def load(root: Path) -> Config:
         cooldown_days=reader.count(table, "cooldown-days", 1) if "cooldown-days" in table else None,
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
+        engine=reader.choice(table, "engine", ("auto", "pip", "uv")),
     )
 
 

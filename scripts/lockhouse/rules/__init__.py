@@ -40,6 +40,9 @@ _RULES = (
     Rule("wheel-unusable", "error", "tags or Requires-Python do not fit the target"),
     Rule("wheel-misnamed", "error", "the metadata disagrees with the file name"),
     Rule("wheel-broken", "error", "not a sound zip or RECORD, or a member leaves the tree"),
+    Rule("env-missing", "error", "a pin is not installed"),
+    Rule("env-extra", "error", "installed, but no lock of the environment asks for it"),
+    Rule("env-differs", "error", "installed files are not those of the locked wheel"),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
