@@ -203,10 +203,11 @@ def _project(path: Path, info: InPrefix) -> Installed:
     except InvalidName:
         name = canonicalize_name(stem.partition("-")[0])
         faults.append(f"{path.name} does not name its project")
-    try:
-        version = Version(fields.get("Version", ""))
-    except InvalidVersion:
-        version = None
+    version = _version(fields.get("Version", ""))
+    if version is None and kind != "egg-link":
+        # The folder's name says it as well, so that the files are known by the wheel.
+        version = _version(stem.rpartition("-")[2])
+        faults.append(f"{path.name} does not say its version")
     if kind != "dist-info":
         faults.append(f"installed as .{kind}, without a RECORD")
         return Installed(name=name, version=version, info=info, faults=tuple(faults), editable=kind == "egg-link")
@@ -216,6 +217,13 @@ def _project(path: Path, info: InPrefix) -> Installed:
     editable = isinstance(direct.get("dir_info"), dict) and bool(direct["dir_info"].get("editable"))
     origin = redact(str(direct.get("url", "somewhere"))) if direct else ""
     return Installed(name=name, version=version, info=info, faults=tuple(faults), origin=origin, editable=editable)
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def _text(path: Path) -> str:

@@ -92,8 +92,13 @@ class Project:
             timeout=timeout,
         )
 
-    def start(self, *argv: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start `python -m lockhouse` without waiting for it, to be killed or run beside another; output goes to pipes."""
+    def start(
+        self, *argv: str | Path, env: Mapping[str, str] | None = None, own_group: bool = False
+    ) -> subprocess.Popen[str]:
+        """Start `python -m lockhouse` without waiting for it, to be killed or run beside another; output goes to pipes.
+
+        With `own_group` it leads a process group, which can be killed with all that it has started.
+        """
         return subprocess.Popen(
             [sys.executable, "-m", "lockhouse", *map(str, argv)],
             cwd=self.root,
@@ -103,6 +108,7 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=own_group,
         )
 
     def execute(
