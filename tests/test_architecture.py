@@ -15,7 +15,7 @@ RANKS = (
     ("files", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
     ("wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
-    ("layout", "environment", "removal", "scripts", "engines"),
+    ("layout", "environment", "removal", "scripts", "engines", "handover", "venv"),
     (
         "building.diagnosis",
         "building.variables",

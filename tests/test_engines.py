@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -269,6 +270,21 @@ def test_an_environment_of_another_python_than_the_target_is_refused(tmp_path: P
         install((), request)
     assert caught.value.hint
     assert project.tree(ignore=()) == before
+
+
+def test_an_engine_in_the_environment_that_it_changes_is_copied_out_of_it_first(tmp_path: Path, environ):
+    inside = tmp_path / "env" / "pip" / "__pip-runner__.py"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("pass\n", encoding="utf-8")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    pip = replace(choose("pip", environ), program=inside)
+    assert pip.outside(tmp_path / "env", scratch).program == scratch / "engine" / "pip" / inside.name
+    assert pip.outside(tmp_path / "other", scratch) is pip
+    uv = replace(pip, name="uv", program=fake_uv(tmp_path / "env", "echo"))
+    copied = uv.outside(tmp_path / "env", scratch).program
+    assert copied == scratch / "uv"
+    assert os.access(copied, os.X_OK)
 
 
 NEEDED = ("click", "packaging", "pip", "tomli")

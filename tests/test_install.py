@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from lockhouse import plan
 from lockhouse import project as projects
 from lockhouse.check import required_and_allowed
 from lockhouse.config import load
-from lockhouse.errors import ProcessError, TargetError, WheelError
-from lockhouse.install import Outcome, Request, derived_requirements, install, links_page
+from lockhouse.errors import LockhouseError, ProcessError, TargetError, WheelError
+from lockhouse.handover import derived_requirements, links_page
+from lockhouse.install import Outcome, Request, install
 from lockhouse.plan import Match
 from lockhouse.target import of_environment, running
 from lockhouse.wheelhouse import Wheelhouse
@@ -82,9 +84,9 @@ def run_install(project: Project, match: Match, house: Wheelhouse, venv: Path, e
     return install(match.chosen, request_for(project, house, venv, engine))
 
 
-def request_for(project: Project, house: Wheelhouse, venv: Path, engine: str = "pip", **more: Any) -> Request:
+def request_for(project: Project, house: Wheelhouse, venv: Path, name: str = "pip", **more: Any) -> Request:
     target = of_environment(venv, environ=project.environ)
-    chosen = require_engine(engine, project.root.parent / "home")
+    chosen = require_engine(name, project.root.parent / "home")
     given = {"house": house, "venv": venv, "target": target, "environ": project.environ, "engine": lambda: chosen}
     return Request(**{**given, **more})
 
@@ -229,6 +231,29 @@ def test_a_wheel_that_is_replaced_after_the_check_is_refused_by_the_installer(pr
     assert caught.value.hint == "run `make check`, then `make wheelhouse`"
     said = {"pip": "DO NOT MATCH THE HASHES", "uv": "Hash mismatch for `beta==1.0`"}[engine]
     assert said in caught.value.stderr
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_wheel_that_is_replaced_after_the_installer_compared_its_hash_is_refused(
+    project: Project, tmp_path: Path, engine: str
+):
+    match, house = match_of(project)
+    found = require_engine(engine, tmp_path / "home")
+    wheel = house.path / "beta-1.0-py3-none-any.whl"
+    if engine == "uv":
+        program = project.write("uv", f'#!/bin/sh\n{found.program} "$@" && touch {wheel}\n')
+    else:
+        runner = f"import atexit, pathlib, runpy\natexit.register(pathlib.Path({str(wheel)!r}).touch)\n"
+        run = f"runpy.run_path({str(found.program)!r}, run_name='__main__')\n"
+        program = project.write("runner.py", runner + run)
+    program.chmod(0o755)
+    venv = project.root / ".venv"
+    given = request_for(project, house, venv, engine, engine=lambda: replace(found, program=program))
+    with pytest.raises(LockhouseError, match=r"changed while they were installed: beta-1\.0") as caught:
+        install(match.chosen, given)
+    assert "again, which makes .venv anew" in (caught.value.hint or "")
+    assert project.call("install", "--engine", engine).status == 0
+    assert project.call("check", "--env").status == 0
 
 
 @pytest.mark.parametrize("spoil", [_flipped, _gone])

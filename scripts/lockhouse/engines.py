@@ -120,3 +120,9 @@ def _uv_version(program: Path, environ: Mapping[str, str]) -> Version | None:
         said = process.run([program, "--version"], cwd=program.parent, environ=scrubbed(environ))
         return Version(said.stdout.split()[1])
     return None
+
+
+def said_last(error: ProcessError) -> str:
+    """Return the last lines that a failed program said."""
+    lines = [line for line in (error.stderr or error.stdout).splitlines() if line.strip()]
+    return "\n".join(lines[-12:]) or f"exit status {error.returncode}"

@@ -1,39 +1,30 @@
 """The step `install`: make an environment exactly what checked wheels mean it to be, without an index or a network.
 
-The installer never sees the wheelhouse: it gets a page with one hashed `file://` link a pin, a requirements file with
-one hash a pin, and no configuration at all. An environment that this step was killed in carries a marker, and is made
-anew by the next one.
+All removing is done here, and an installer only ever adds. What it leaves is compared with the wheels. An environment
+that this step was killed in carries a marker, and is made anew by the next one.
 """
 
-import contextlib
-import html
-import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from lockhouse import environment as environments
-from lockhouse import files, process, removal, scripts
+from lockhouse import environment, handover, process, removal, scripts, venv
 from lockhouse.engines import Engine, scrubbed
 from lockhouse.environment import Difference, Environment, Installed, Wanted
-from lockhouse.errors import LockhouseError, ProcessError, TargetError, UsageError
-from lockhouse.layout import InPrefix, Layout
+from lockhouse.errors import LockhouseError
+from lockhouse.layout import InPrefix
 from lockhouse.plan import Need
-from lockhouse.target import STATE, Target, interpreter_of, is_made, of_environment, unfinished
+from lockhouse.target import Target, interpreter_of, is_made, unfinished
 from lockhouse.wheelhouse import StoredWheel, Wheelhouse
-
-# What an environment may be asked to lose, but not the one that asks.
-_OURSELVES = canonicalize_name("lockhouse")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """What happened to one project: `before` is what was there, `after` what is there now; equal where files were mended."""
+    """What happened to one project: `before` is what was there, `after` what is there now; equal where it was mended."""
 
     name: NormalizedName
     before: Version | None = None
@@ -48,16 +39,15 @@ class Outcome:
     changed: tuple[Move, ...] = ()
     removed: tuple[Move, ...] = ()
     total: int
-    engine: Engine | None = None
-    left: tuple[str, ...] = ()
+    left: tuple[InPrefix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is asked of an install, beside the wheels: where, for which Python, by which engine.
 
-    `engine` is called where there is something to do for one. `waiting` is called once where another install into the
-    same environment is waited for, `begin` before the first change.
+    `engine` is called where there is something for one to do. `waiting` is called once where another install into the
+    same environment is waited for, `begin` before the first change, with the engine and a reason in words.
     """
 
     house: Wheelhouse
@@ -78,255 +68,121 @@ def install(chosen: Sequence[tuple[Need, StoredWheel]], request: Request) -> Out
     installer refuses, TargetError where the environment cannot be made or is one of another Python, LockhouseError
     where something cannot be removed or is not as locked in the end.
     """
-    venv = request.venv
     stored = {need.name: wheel for need, wheel in chosen}
-    stamps = _stamps(request.house, stored.values())
-    _refuse_unfit(request)
-    with _held(venv, request.waiting) as descriptor:
+    venv.refuse_unfit(request.venv, request.target, request.environ)
+    with venv.held(request.venv, request.waiting) as lock:
         engine = None
-        if made := not is_made(venv):
+        if not is_made(request.venv):
             engine = request.engine()
-            _make(request, engine)
-        before = environments.read(venv, request.target.series)
-        wanted = {name: environments.wanted(wheel, request.house, before.layout) for name, wheel in stored.items()}
-        difference = environments.compare(before, wanted)
-        extra = () if request.keep_extra else difference.extra
-        todo = [*difference.missing, *difference.differing]
-        if todo or extra:
-            _refuse_to_remove_ourselves(venv, extra)
-            going = [project for project in before.installed if project.name in difference.differing]
-            arriving = [wanted[name] for name in todo]
-            doomed = removal.doomed(before, [*going, *extra], arriving)
-            doomed -= _staying(before, wanted, difference, extra)
-            engine = (engine or request.engine()) if todo else None
-            with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
-                outside = engine.outside(venv, Path(scratch)) if engine else None
-                if not made:
-                    request.begin(f"with {engine}" if engine else "")
-                    _mark(venv)
-                removal.remove(before, doomed, [project.info for project in (*going, *extra)])
-                if outside:
-                    _run(outside, [stored[name] for name in todo], request, Path(scratch), descriptor)
-            _refuse_changed(venv, stamps)
-            scripts.mend(venv, arriving)
-            _verify(request, wanted)
-            _refuse_changed(venv, stamps)
+            anew = ", anew: an install into it was never finished" if unfinished(request.venv) else ""
+            request.begin(f"with {engine}{anew}")
+            venv.make(request.venv, request.target, request.environ)
+        stamps = handover.stamps(request.house, stored.values())
+        change = _change(stored, request)
+        if change.todo or change.going:
+            _carry_out(change, request, engine, stamps, lock)
         if request.compiled:
-            _compile(request, before.layout)
-        if marker := unfinished(venv):
-            marker.unlink()
-    return _outcome(before, stored, difference, extra, engine)
+            _compile(request, change.before)
+        venv.unmark(request.venv)
+    return change.outcome()
 
 
-def _staying(
-    before: Environment, wanted: Mapping[NormalizedName, Wanted], difference: Difference, extra: Sequence[Installed]
-) -> set[InPrefix]:
-    """Return the files of whatever stays as it is: another project's RECORD may list them, too."""
-    kept = [project for project in (*difference.kept, *difference.extra) if project not in extra]
-    staying = {path for project in kept for path in environments.recorded(before, project) or ()}
-    for name, wheel in wanted.items():
-        if name not in difference.differing and name not in difference.missing:
-            staying.update(file.path for file in wheel.files)
-    return staying
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What is to be done to an environment: `todo` are the projects to install, `going` those to remove before."""
 
+    before: Environment
+    stored: Mapping[NormalizedName, StoredWheel]
+    wanted: Mapping[NormalizedName, Wanted]
+    difference: Difference
+    extra: tuple[Installed, ...]
 
-def _outcome(
-    before: Environment,
-    stored: Mapping[NormalizedName, StoredWheel],
-    difference: Difference,
-    extra: Sequence[Installed],
-    engine: Engine | None,
-) -> Outcome:
-    versions = {project.name: project.version for project in before.installed}
-    return Outcome(
-        added=tuple(Move(name=name, after=stored[name].wheel.version) for name in difference.missing),
-        changed=tuple(
-            Move(name=name, before=versions[name], after=stored[name].wheel.version) for name in difference.differing
-        ),
-        removed=tuple(Move(name=project.name, before=project.version) for project in extra),
-        total=len(stored),
-        engine=engine,
-        left=tuple(difference.strays),
-    )
+    @property
+    def todo(self) -> tuple[NormalizedName, ...]:
+        return (*self.difference.missing, *self.difference.differing)
 
+    @property
+    def going(self) -> tuple[Installed, ...]:
+        replaced = (project for project in self.before.installed if project.name in self.difference.differing)
+        return (*replaced, *self.extra)
 
-# The environment itself
+    def doomed(self) -> frozenset[InPrefix]:
+        """Return the files to remove: those of what goes, and where files will be, less those of whatever stays."""
+        arriving = [self.wanted[name] for name in self.todo]
+        doomed = removal.doomed(self.before, self.going, arriving)
+        # Another project's RECORD may list them, too.
+        kept = [each for each in (*self.difference.kept, *self.difference.extra) if each not in self.extra]
+        staying = {path for project in kept for path in environment.recorded(self.before, project) or ()}
+        for name in self.wanted.keys() - set(self.todo):
+            staying.update(file.path for file in self.wanted[name].files)
+        return doomed - staying
 
-
-@contextlib.contextmanager
-def _held(venv: Path, waiting: Callable[[], None]) -> Iterator[int]:
-    state = venv / STATE
-    with contextlib.ExitStack() as stack:
-        try:
-            if state.is_symlink():
-                state.unlink()
-            state.mkdir(parents=True, exist_ok=True)
-            descriptor = stack.enter_context(files.exclusive(state / "lock", waiting))
-        except OSError as error:
-            raise TargetError(f"the environment {venv} cannot be written to: {error.strerror}") from error
-        yield descriptor
-
-
-def _mark(venv: Path) -> None:
-    python = interpreter_of(venv).resolve()
-    files.write_atomically(venv / STATE / "unfinished", f"{python}\n")
-
-
-def _is_ours(venv: Path) -> bool:
-    return venv.resolve() == Path(sys.prefix).resolve()
-
-
-def refuse_unnamed(venv: Path) -> None:
-    """Refuse the environment that Lockhouse itself runs in, which is changed only where the user names it."""
-    if _is_ours(venv):
-        raise UsageError(
-            f"{venv} is the environment that Lockhouse itself runs in", hint=f"if you mean it, name it: `--env {venv}`"
+    def outcome(self) -> Outcome:
+        versions = {project.name: project.version for project in self.before.installed}
+        after = {name: stored.wheel.version for name, stored in self.stored.items()}
+        differing = self.difference.differing
+        return Outcome(
+            added=tuple(Move(name=name, after=after[name]) for name in self.difference.missing),
+            changed=tuple(Move(name=name, before=versions[name], after=after[name]) for name in differing),
+            removed=tuple(Move(name=project.name, before=project.version) for project in self.extra),
+            total=len(self.stored),
+            left=self.difference.strays,
         )
 
 
-def _refuse_unfit(request: Request) -> None:
-    """Refuse an environment that is none, is broken, or is one of another Python, before anything is changed."""
-    venv = request.venv
-    if is_made(venv):
-        found = of_environment(venv, environ=request.environ)
-        if found.series != request.target.series:
-            raise TargetError(
-                f"the environment {venv.name} is one of Python {found.series}, the target is Python {request.target.series}",
-                hint=f"remove {venv}, or name another one: `--env DIR`",
+def _change(stored: Mapping[NormalizedName, StoredWheel], request: Request) -> _Change:
+    before = environment.read(request.venv, request.target.series)
+    wanted = {name: environment.wanted(wheel, request.house, before.layout) for name, wheel in stored.items()}
+    difference = environment.compare(before, wanted)
+    extra = () if request.keep_extra else difference.extra
+    return _Change(before=before, stored=stored, wanted=wanted, difference=difference, extra=extra)
+
+
+def _carry_out(
+    change: _Change, request: Request, engine: Engine | None, stamps: Mapping[Path, object], lock: int
+) -> None:
+    """Change the environment; what is refused is refused before the first change, and what fails later leaves the marker."""
+    hint = f"run `lockhouse install` again, which makes {request.venv.name} anew"
+    venv.refuse_to_lose_ourselves(request.venv, [project.name for project in change.extra])
+    doomed = change.doomed()
+    wheels = [change.stored[name] for name in change.todo]
+    if wheels and engine is None:
+        engine = request.engine()
+    with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
+        outside = engine.outside(request.venv, Path(scratch)) if engine and wheels else None
+        if not unfinished(request.venv):
+            request.begin(f"with {engine}" if outside else "")
+            venv.mark(request.venv)
+        removal.remove(change.before, doomed, [project.info for project in change.going])
+        if outside:
+            handover.run(
+                outside,
+                wheels,
+                house=request.house,
+                venv=request.venv,
+                scratch=Path(scratch),
+                environ=request.environ,
+                lock=lock,
             )
-    if _is_ours(venv) and unfinished(venv):
-        raise TargetError(
-            f"an install into {venv} was never finished, and Lockhouse runs from there",
-            hint="make it anew with another Python: `python3 -m venv --clear`, then install Lockhouse again",
-        )
+    handover.refuse_changed(stamps, hint=hint)
+    scripts.mend(request.venv, [change.wanted[name] for name in change.todo])
+    _verify(change, request, hint)
+    handover.refuse_changed(stamps, hint=hint)
 
 
-def _refuse_to_remove_ourselves(venv: Path, extra: Sequence[Installed]) -> None:
-    if _is_ours(venv) and any(project.name == _OURSELVES for project in extra):
-        raise LockhouseError(
-            f"Lockhouse runs from {venv}, and no lock asks for it: it would remove itself",
-            hint="keep what no lock asks for: `--keep-extra`; or let Lockhouse have an environment of its own",
-        )
-
-
-def _make(request: Request, engine: Engine) -> None:
-    """Make the environment; one that carries our marker is emptied first, nothing else ever is."""
-    venv = request.venv
-    marker = unfinished(venv)
-    python = request.target.interpreter
-    if marker:
-        request.begin(f"with {engine}, anew: an install into it was never finished")
-        for entry in venv.iterdir():
-            if entry.name != STATE:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    else:
-        request.begin(f"with {engine}")
-        files.write_atomically(venv / STATE / "unfinished", f"{python.resolve()}\n")
-    try:
-        process.run(
-            [python, "-I", "-m", "venv", "--without-pip", venv], cwd=venv.parent, environ=scrubbed(request.environ)
-        )
-    except ProcessError as error:
-        raise TargetError(
-            f"cannot make the environment {venv.name}: {_tail(error)}",
-            hint="on Debian and Ubuntu, venv is a package of its own: apt-get install python3-venv",
-        ) from error
-
-
-# What the installer does, and what it is given
-
-
-def _run(engine: Engine, wheels: Sequence[StoredWheel], request: Request, scratch: Path, descriptor: int) -> None:
-    page, derived, empty = scratch / "links.html", scratch / "requirements.txt", scratch / "empty"
-    empty.mkdir()
-    page.write_text(links_page(wheels, request.house.path), encoding="utf-8")
-    derived.write_text(derived_requirements(wheels), encoding="utf-8")
-    # uv leaves a lock of its own in the environment.
-    leaving = request.venv / ".lock"
-    foreign = not leaving.exists()
-    try:
-        # With our lock, so that nobody else begins while an installer goes on whose Lockhouse was killed.
-        process.run(
-            engine.command(interpreter_of(request.venv), page, derived),
-            cwd=empty,
-            environ=scrubbed(request.environ),
-            inherited=(descriptor,),
-        )
-    except ProcessError as error:
-        raise ProcessError(
-            f"{engine.name} refused to install: {_tail(error)}",
-            argv=error.argv,
-            returncode=error.returncode,
-            stdout=error.stdout,
-            stderr=error.stderr,
-            hint="run `make check`, then `make wheelhouse`",
-        ) from error
-    if foreign:
-        leaving.unlink(missing_ok=True)
-
-
-def links_page(wheels: Sequence[StoredWheel], folder: Path) -> str:
-    """Return an index page (PEP 503 anchors) with one link a wheel, whose fragment states its sha256."""
-    anchors = [
-        f'<a href="{html.escape((folder.resolve() / stored.filename).as_uri())}#sha256={stored.sha256.hex}">'
-        f"{html.escape(stored.filename)}</a><br>"
-        for stored in wheels
-    ]
-    return "\n".join(["<!DOCTYPE html>", "<html><body>", *anchors, "</body></html>", ""])
-
-
-def derived_requirements(wheels: Sequence[StoredWheel]) -> str:
-    """Return a requirements file with one exact pin and one hash a wheel, without extras or markers."""
-    return "".join(f"{w.wheel.name}=={w.wheel.version} --hash=sha256:{w.sha256.hex}\n" for w in wheels)
-
-
-def _tail(error: ProcessError) -> str:
-    lines = [line for line in (error.stderr or error.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-12:]) or f"exit status {error.returncode}"
-
-
-# What is done after it
-
-
-def _again(venv: Path) -> str:
-    return f"run `lockhouse install` again, which makes {venv.name} anew"
-
-
-def _verify(request: Request, wanted: Mapping[NormalizedName, Wanted]) -> None:
-    """See that the installer did what it was asked; raises LockhouseError, and then the marker stays."""
-    after = environments.compare(environments.read(request.venv, request.target.series), wanted)
+def _verify(change: _Change, request: Request, hint: str) -> None:
+    after = environment.compare(environment.read(request.venv, request.target.series), change.wanted)
     wrong = [f"{name} is missing" for name in after.missing]
     wrong += [f"{name}: {reason}" for name, reasons in after.differing.items() for reason in reasons]
     if wrong:
-        raise LockhouseError(
-            f"the installer left what is not as locked: {'; '.join(wrong[:12])}", hint=_again(request.venv)
-        )
+        raise LockhouseError(f"the installer left what is not as locked: {'; '.join(wrong[:12])}", hint=hint)
 
 
-def _refuse_changed(venv: Path, stamps: Mapping[Path, object]) -> None:
-    # pip reads a wheel twice: once for its hash, and later to unpack it.
-    if moved := [path.name for path, stamp in stamps.items() if _stamp(path) != stamp]:
-        raise LockhouseError(f"these wheels changed while they were installed: {', '.join(moved)}", hint=_again(venv))
-
-
-def _stamps(house: Wheelhouse, wheels: Iterable[StoredWheel]) -> dict[Path, object]:
-    paths = [house.path / stored.filename for stored in wheels]
-    return {path: _stamp(path) for path in paths}
-
-
-def _stamp(path: Path) -> object:
-    """Return what changes whenever a file's bytes do, or another file takes its place; nobody can set a ctime."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_dev, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _compile(request: Request, layout: Layout) -> None:
+def _compile(request: Request, before: Environment) -> None:
     """Byte-compile what is installed, with the environment's own Python; files that are no sound Python stay as they are."""
+    packages = request.venv / before.layout.packages
     process.run(
-        [interpreter_of(request.venv), "-I", "-m", "compileall", "-q", "-j", "0", request.venv / layout.packages],
+        [interpreter_of(request.venv), "-I", "-m", "compileall", "-q", "-j", "0", packages],
         cwd=request.venv,
         environ=scrubbed(request.environ),
         check=False,

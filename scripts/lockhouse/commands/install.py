@@ -13,6 +13,7 @@ from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, 
 from lockhouse.engines import ENGINES, choose
 from lockhouse.formats.text import report_text
 from lockhouse.install import Move, Outcome, Request
+from lockhouse.venv import refuse_unnamed
 from lockhouse.wheelhouse import Wheelhouse
 
 # So many names of a kind are printed without being asked for; a first install has hundreds.
@@ -33,7 +34,7 @@ def install(
     current = for_environment(session, session.load(), env)
     venv = current.config.venv
     if not env:
-        step.refuse_unnamed(venv)
+        refuse_unnamed(venv)
     chosen = current.environment(layers)
     where = session.target(current)
     began = time.monotonic()
