@@ -147,8 +147,8 @@ def _landed(archive: zipfile.ZipFile, wheel: WheelName, layout: Layout) -> Itera
         )
     if f"{info}/entry_points.txt" in archive.NameToInfo:
         for command in _commands(archive.read(f"{info}/entry_points.txt").decode("utf-8", errors="replace")):
-            # pip and setuptools name these after the Python that they run on.
-            if wheel.name == "pip" and command.startswith("pip3."):
+            # pip names these after the Python that it runs on.
+            if command.startswith(("pip3.", "easy_install-")):
                 continue
             exe = ".exe" if sys.platform == "win32" else ""
             if target := inside(f"{layout.scripts}/{command}{exe}"):
