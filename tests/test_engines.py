@@ -19,7 +19,7 @@ from lockhouse.engines import UV_KNOWN, choose
 from lockhouse.errors import LockhouseError, TargetError
 from lockhouse.install import Request, install
 from lockhouse.wheelhouse import Wheelhouse
-from support.engines import BOTH, require_engine
+from support.engines import ANY, BOTH, require_engine
 from support.environment import clean_environ, polluted_environ
 from support.features import behaviour, features_project, landed_files
 from support.locks import write_layer_of
@@ -100,7 +100,7 @@ def test_the_extra_asks_for_the_releases_that_are_known_to_work():
 # What they make
 
 
-@pytest.mark.parametrize("folder", ["project", "pro ject"])
+@pytest.mark.parametrize("folder", [pytest.param("project", marks=pytest.mark.slow), "pro ject"])
 def test_both_make_the_same_files_and_scripts_that_behave_alike(tmp_path: Path, environ: dict[str, str], folder: str):
     project = features_project(tmp_path / folder, environ)
     made = {}
@@ -121,7 +121,7 @@ def test_both_make_the_same_files_and_scripts_that_behave_alike(tmp_path: Path, 
     assert made["pip"][1] == ["0 odd", "0 VENV", "0 shell", "0 True False"]
 
 
-@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize("engine", ANY)
 def test_byte_code_is_there_where_it_is_asked_for(tmp_path: Path, environ: dict[str, str], engine: str):
     require_engine(engine, tmp_path / "home")
     project = features_project(tmp_path / "project", environ)
@@ -133,7 +133,7 @@ def test_byte_code_is_there_where_it_is_asked_for(tmp_path: Path, environ: dict[
     assert project.call("check", "--env").stdout.startswith("ok: ")
 
 
-@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize("engine", ANY)
 def test_every_change_of_the_locks_is_made_without_a_network(tmp_path, environ, offline: tuple[str, ...], engine: str):
     assert_no_network(offline)
     require_engine(engine, tmp_path / "home")
@@ -192,7 +192,7 @@ EVERYWHERE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", BOTH)
+@pytest.mark.parametrize("engine", ANY)
 def test_a_polluted_machine_makes_the_same_environment(tmp_path: Path, engine: str):
     require_engine(engine, tmp_path / "clean")
     clean = features_project(tmp_path / "clean project", clean_environ(tmp_path / "clean"))
