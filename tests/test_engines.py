@@ -21,7 +21,7 @@ from lockhouse.install import Request, install
 from lockhouse.wheelhouse import Wheelhouse
 from support.engines import ANY, BOTH, require_engine
 from support.environment import clean_environ, polluted_environ
-from support.features import behaviour, features_project, landed_files
+from support.features import behaviour, deep_findings, features_project, landed_files
 from support.locks import write_layer_of
 from support.offline import assert_no_network
 from support.project import Project
@@ -111,6 +111,7 @@ def test_both_make_the_same_files_and_scripts_that_behave_alike(tmp_path: Path, 
         assert result.status == 0, result
         assert f"installing into {venv.name} with {engine} " in result.stderr
         assert project.call("check", "--env", venv.name).stdout.startswith("ok: ")
+        assert deep_findings(project, venv) == []
         assert not list(venv.rglob("*.pyc")), "neither compiles unasked"
         made[engine] = (landed_files(venv), behaviour(project, venv))
         assert all(path.stat().st_nlink == 1 for path in site_packages(venv).rglob("*") if path.is_file())

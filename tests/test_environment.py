@@ -11,7 +11,7 @@ import pytest
 from lockhouse.layout import Layout, inside, script_text
 from support.engines import BOTH, require_engine
 from support.environment import clean_environ
-from support.features import behaviour, features_project
+from support.features import behaviour, deep_findings, features_project
 from support.locks import write_layer_of
 from support.project import Project
 from support.venvs import installed, interpreter, make_venv, site_packages
@@ -206,27 +206,19 @@ def test_whatever_is_spoiled_is_mended(ready: Project, made: Project, spoil, eng
 
 
 def test_bytes_of_the_right_size_are_seen_by_a_deep_look(ready: Project):
-    from lockhouse import config, project, target
-    from lockhouse.check import check
-    from lockhouse.wheelhouse import Wheelhouse
-
-    def deep() -> list[str]:
-        current = project.read(config.load(ready.root), ready.environ)
-        layers = current.environment(())
-        house = Wheelhouse(current.config.wheelhouse)
-        found = check(current, layers, target=target.running(), house=house, installed=layers, deep=True)
-        return [each.message for each in found.findings]
-
     venv = ready.root / ".venv"
     # A copied environment still names the one that it was copied from.
-    assert deep() == ["odd-name==1.0: bin/odd-script holds other bytes"]
+    assert deep_findings(ready, venv) == ["odd-name==1.0: bin/odd-script holds other bytes"]
     script = venv / "bin" / "odd-script"
     script.write_bytes(script_text(script.read_bytes(), interpreter(venv)))
-    assert deep() == []
+    assert deep_findings(ready, venv) == []
     flip_byte(packages_of(ready) / "plain" / "__init__.py")
     (packages_of(ready) / "plain" / "evil.py").write_text("x = 1\n", encoding="utf-8")
     where = packages_of(ready).relative_to(venv)
-    assert sorted(deep()) == ["no project owns this", f"plain==1.0: {where}/plain/__init__.py holds other bytes"]
+    assert sorted(deep_findings(ready, venv)) == [
+        "no project owns this",
+        f"plain==1.0: {where}/plain/__init__.py holds other bytes",
+    ]
 
 
 # What is there too much

@@ -118,7 +118,7 @@ def unfinished(environment: Path) -> Path | None:
 def _of_unfinished(environment: Path) -> Path | None:
     """Return the Python that an environment was made with which an install was killed in, as the marker says."""
     if marker := unfinished(environment):
-        python = Path(marker.read_text(encoding="utf-8").strip())
+        python = Path(marker.read_text(encoding="utf-8", errors="replace").strip())
         return python if python.is_absolute() and python.is_file() else None
     return None
 

@@ -1,8 +1,13 @@
 """Projects with wheels that use everything a wheel can bring, for comparing what installers make of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from lockhouse import config, target
+from lockhouse import project as projects
+from lockhouse.check import check
+from lockhouse.wheelhouse import Wheelhouse
 from support.archives import sha256
 from support.locks import write_layer_of
 from support.project import Project
@@ -67,6 +72,16 @@ def landed_files(venv: Path, *, ignore: Sequence[str] = ()) -> dict[str, tuple[s
             # What is in a script names its environment.
             found[name] = (sha256(path) if path.parent.name != "bin" else "script", path.stat().st_mode & 0o777)
     return found
+
+
+def deep_findings(project: Project, venv: Path) -> list[str]:
+    """Return what a deep look at an environment says: the messages of every finding."""
+    settings = replace(config.load(project.root), venv=venv)
+    current = projects.read(settings, project.environ)
+    layers, house = current.environment(()), Wheelhouse(settings.wheelhouse)
+    where = target.of_environment(venv, environ=project.environ)
+    found = check(current, layers, target=where, house=house, installed=layers, deep=True)
+    return [each.message for each in found.findings]
 
 
 def behaviour(project: Project, venv: Path) -> list[str]:
