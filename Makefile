@@ -8,6 +8,8 @@ LOCKHOUSE_TOOLS_LOCK := requirements/main.txt
 LOCKHOUSE = PYTHONPATH=scripts '$(LOCKHOUSE_TOOLS_PYTHON)' -m lockhouse
 
 VENV := .venv/bin
+# The benchmark has an environment of its own: a chart and its libraries are nothing that tests should see.
+BENCH := .lockhouse/bench-env
 # Arguments for pytest: make test T="-k lock"
 T ?=
 # Arguments for the benchmark: make bench B="--rounds 1"
@@ -46,13 +48,13 @@ format: install  ## Format the sources, and mend what can be mended
 
 .PHONY: bench
 bench: lockhouse-first-fill  ## Measure Lockhouse against pip and uv, side by side
-	@$(LOCKHOUSE) install main dev bench
-	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run --chart docs/bench.svg $(B)
+	@$(LOCKHOUSE) install main dev bench --env '$(BENCH)'
+	PYTHONPATH=scripts:tests '$(BENCH)/bin/python' -m bench.run --chart docs/bench.svg $(B)
 
 .PHONY: bench-full
 bench-full: lockhouse-first-fill  ## The same, and how cost grows for 10, 100 and 1,000 pins
-	@$(LOCKHOUSE) install main dev bench
-	PYTHONPATH=scripts:tests $(VENV)/python -m bench.run --full $(B)
+	@$(LOCKHOUSE) install main dev bench --env '$(BENCH)'
+	PYTHONPATH=scripts:tests '$(BENCH)/bin/python' -m bench.run --full $(B)
 
 .PHONY: clean
 clean:  ## Remove what was made: environments, wheelhouse, caches

@@ -31,6 +31,7 @@ RANKS = (
         "revisions",
         "comparison",
     ),
+    ("layout", "environment", "removal", "scripts", "engines", "handover", "venv"),
     (
         "building.diagnosis",
         "building.variables",
@@ -63,6 +64,7 @@ RANKS = (
         "rules.wheels",
         "rules.dependencies",
         "rules.accepted",
+        "rules.environment",
     ),
     (
         "key",
@@ -99,6 +101,7 @@ RANKS = (
     (
         "commands",
         "commands.session",
+        "commands.environment",
         "commands.making",
         "commands.lock",
         "commands.wheelhouse",

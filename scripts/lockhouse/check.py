@@ -58,12 +58,15 @@ def check(
     target: Target,
     house: Wheelhouse | None,
     deep: bool = False,
+    installed: Sequence[LoadedLayer] = (),
+    mend: str = "run `make install`",
     today: date | None = None,
 ) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
 
-    With `deep`, every member of every wheel is hashed, too. What the project has accepted counts as that until it ends;
-    without `today` nothing is accepted. Raises OSError where the wheelhouse cannot be read.
+    With `deep`, every member of every wheel is hashed, too. `installed` are layers that the project's environment should
+    hold: it is judged as well (`mend` is the hint). What the project has accepted counts as that until it ends; without
+    `today` nothing is accepted. Raises OSError where the wheelhouse cannot be read.
     """
     chosen = {layer.name for layer in layers}
     differing = [found for found in disagreements(project, target) if found.layer in chosen]
@@ -82,7 +85,7 @@ def check(
     findings.extend(build_findings(project, target))
     match, waited, proven = None, False, set[str]()
     if house:
-        from lockhouse.inspection import inspect  # noqa: PLC0415 - as said above
+        from lockhouse.inspection import inspect, inspect_environment  # noqa: PLC0415 - as said above
 
         seen = inspect(project, layers, target, house, disputed=disputed, deep=deep)
         match, waited = seen.match, seen.waited
@@ -93,6 +96,8 @@ def check(
             proven |= names
             if names.isdisjoint(outdated):
                 findings.extend(graph.unreachable())
+        if installed:
+            findings.extend(inspect_environment(project, installed, seen.match, target, house, mend=mend, deep=deep))
     report = Report(
         findings=tuple(sorted(set(findings))),
         locks=sum(layer.lock is not None for layer in layers),

@@ -29,6 +29,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
     ),
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
     "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
+    "engine": (
+        "`auto`",
+        "what puts wheels into the environment: `pip`, `uv`, or uv where it is there and known to work",
+    ),
     "environments": (
         "layers joined by `-c` or `-r`",
         'sets of layers that are installed together: `{ default = ["main", "dev"] }`',
@@ -82,6 +86,7 @@ class Config:
     no_binary: frozenset[NormalizedName]
     build_isolation: str
     accept: tuple[Acceptance, ...]
+    engine: str
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -124,6 +129,7 @@ def load(root: Path) -> Config:
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
         accept=_accept(table, path),
+        engine=reader.choice(table, "engine", ("auto", "pip", "uv")),
     )
 
 

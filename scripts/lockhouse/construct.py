@@ -16,7 +16,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from lockhouse import building, builds, contents, fill, hashing, install, plan, sdist
+from lockhouse import building, builds, contents, engines, fill, hashing, install, plan, sdist
 from lockhouse.building import Workshop
 from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
@@ -268,9 +268,16 @@ def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: 
         raise LockhouseError(
             f"the build wheels of {lock.name} are not all here: {missing}", hint="run `make wheelhouse`"
         )
-    install.install(
-        match.chosen, house=yard.house.inputs, venv=own / "environment", target=yard.target, environ=yard.environ
+    request = install.Request(
+        house=yard.house.inputs,
+        venv=own / "environment",
+        target=yard.target,
+        environ=yard.environ,
+        # One installer everywhere: nothing about a build may hang on which ones a machine has.
+        engine=lambda: engines.choose("pip", yard.environ),
+        compiled=True,
     )
+    install.install(match.chosen, request)
     return Workshop(
         source=unpacked.folder,
         scratch=own,

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
 
-from lockhouse import contents, plan, solutions
+from lockhouse import contents, environment, plan, solutions
 from lockhouse.contents import WheelContent
 from lockhouse.layers import LoadedLayer
 from lockhouse.plan import Match, Need
@@ -16,9 +16,10 @@ from lockhouse.project import Project
 from lockhouse.rules import Finding
 from lockhouse.rules.builds import sdist_findings
 from lockhouse.rules.dependencies import Graph
+from lockhouse.rules.environment import environment_findings, unmade
 from lockhouse.rules.wheels import collisions, content_findings, wheel_findings
-from lockhouse.target import Target
-from lockhouse.wheelhouse import StoredWheel, Wheelhouse
+from lockhouse.target import Target, is_made, unfinished
+from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,34 @@ def inspect(
         *collisions(_together(project, layers, match), looked, where),
     ]
     return Inspection(match=match, findings=tuple(findings), graphs=tuple(graphs), waited=waited)
+
+
+def inspect_environment(
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    match: Match,
+    target: Target,
+    house: Wheelhouse,
+    *,
+    mend: str,
+    deep: bool,
+) -> Iterator[Finding]:
+    """Judge the environment by the wheels that are there; what has no wheel has a finding of its own."""
+    required, _ = required_and_allowed(project, layers, target)
+    stored = (*(wheel for _, wheel in match.chosen), *match.spare)
+    chosen = plan.match(required, required, Inventory(present=True, wheels=stored, strays=()), target).chosen
+    venv = project.config.venv
+    place = shown(venv, project.config.root)
+    if not is_made(venv):
+        yield unmade(place, len(chosen), begun=unfinished(venv) is not None, mend=mend)
+        return
+    found = environment.read(venv, target.series)
+    wanted = {need.name: environment.wanted(wheel, house, found.layout) for need, wheel in chosen}
+    named = {need.name: need for need in required}
+    unknown = named.keys() - wanted.keys()
+    difference = environment.compare(found, wanted, deep=deep)
+    judged = replace(difference, extra=tuple(each for each in difference.extra if each.name not in unknown))
+    yield from environment_findings(judged, found, named, place=place, mend=mend)
 
 
 def required_and_allowed(

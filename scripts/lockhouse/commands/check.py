@@ -5,6 +5,7 @@ import click
 from lockhouse import explain
 from lockhouse.check import Report
 from lockhouse.check import check as step
+from lockhouse.commands.environment import with_environment
 from lockhouse.commands.session import DONE, FAILED, Session, command, layers, today
 from lockhouse.errors import UsageError
 from lockhouse.formats.text import ending_text, report_text
@@ -22,6 +23,9 @@ _FORMATS = ("text", "json", "github", "sarif")
 @click.option(
     "--select", multiple=True, metavar="RULE", help="Read findings of this rule only (RULE,RULE for several)."
 )
+@click.option(
+    "--env", is_flag=False, flag_value="", metavar="[DIR]", help="Judge the environment as well, or this one."
+)
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave findings of this rule out, and do not count them.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", help="How to write what was found.")
 @command
@@ -31,6 +35,7 @@ def check(
     *,
     locks_only: bool,
     deep: bool,
+    env: str | None,
     strict: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -44,20 +49,32 @@ def check(
       lockhouse check                       everything
       lockhouse check main --locks-only     one lock against its sources
       lockhouse check --deep                every member of every wheel, too
+      lockhouse check --env                 the environment, too
 
     Exit status 1 if there are findings; warnings are none, except under --strict.
     """  # noqa: D301 - \b keeps click from wrapping the examples
     if deep and locks_only:
         raise UsageError("--deep looks into the wheels, which --locks-only leaves aside", hint="give one of the two")
     selected, ignored = explain.named(select), explain.named(ignore)
-    current = session.load()
+    current, installed, mend = with_environment(session, session.load(), env, layers)
+    if installed and locks_only:
+        raise UsageError("an environment is judged by its wheels: --env and --locks-only do not go together")
     house = None
     if not locks_only:
         from lockhouse.wheelhouse import Wheelhouse  # noqa: PLC0415 - takes longer to import than locks take to judge
 
         house = Wheelhouse(current.config.wheelhouse)
     where = session.target(current)
-    found = step(current, current.named(layers), target=where, house=house, deep=deep, today=today())
+    found = step(
+        current,
+        current.named(layers),
+        target=where,
+        house=house,
+        deep=deep,
+        installed=installed,
+        mend=mend,
+        today=today(),
+    )
     found = narrowed(found, select=selected, ignore=ignored)
     ok = not (found.errors or (strict and found.warnings))
     root = current.config.root
