@@ -47,6 +47,7 @@ RANKS = (
         "receive",
         "fill",
         "install",
+        "archive",
         "resolution",
         "lock",
         "construct",
