@@ -47,7 +47,10 @@ RANKS = (
         "receive",
         "fill",
         "install",
+        "bundled",
+        "bundled.install",
         "archive",
+        "bundle",
         "resolution",
         "lock",
         "construct",
@@ -64,6 +67,7 @@ RANKS = (
         "commands.check",
         "commands.install",
         "commands.key",
+        "commands.bundle",
     ),
     ("cli", "__main__"),
 )
@@ -118,8 +122,8 @@ def test_only_the_command_line_prints():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "click.echo", "sys.stdout.write"}:
                 printers.add(module)
-    # progress writes to the stream that the command line hands it.
-    assert printers == {"cli", "commands.session", "progress"}
+    # progress writes to the stream that the command line hands it; the installer of a bundle is a command line itself.
+    assert printers == {"cli", "commands.session", "progress", "bundled.install"}
 
 
 @pytest.mark.parametrize("module", ["check", "key", "lock", "rules.wheels", "install", "fill", "cli"])

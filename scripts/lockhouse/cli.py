@@ -16,7 +16,7 @@ from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session
 from lockhouse.errors import LockhouseError
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
-COMMANDS = ("lock", "wheelhouse", "check", "install", "key")
+COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "bundle")
 
 
 class _Commands(click.Group):
