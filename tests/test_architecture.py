@@ -51,6 +51,7 @@ RANKS = (
         "bundled.install",
         "archive",
         "bundle",
+        "sbom",
         "resolution",
         "lock",
         "construct",

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lockhouse import bundle as step
-from lockhouse import progress, report
+from lockhouse import files, progress, report
 from lockhouse.check import check, shown
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
 from lockhouse.config import Config
@@ -20,8 +20,9 @@ from lockhouse.wheelhouse import Wheelhouse
 @click.command()
 @layers
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the archive here.")
+@click.option("--sbom", is_flag=True, help="Add an SBOM (CycloneDX), in the archive and beside it.")
 @command
-def bundle(session: Session, layers: tuple[str, ...], output: Path | None) -> int:
+def bundle(session: Session, layers: tuple[str, ...], output: Path | None, sbom: bool) -> int:
     """Check, then write one archive that installs itself on a machine without a network."""
     current = session.load()
     chosen = current.environment(layers)
@@ -38,12 +39,21 @@ def bundle(session: Session, layers: tuple[str, ...], output: Path | None) -> in
     contents = step.gather(current, chosen, of_pip, found.match, where)
     path = session.cwd / (output or f"{contents.name}.tar")
     _refuse_place(path, current.config)
-    sha256, size = step.write(contents, current, where, path, {})
+    extra = _sbom(contents) if sbom else {}
+    sha256, size = step.write(contents, current, where, path, extra)
+    for name, text in extra.items():
+        files.write_atomically(path.with_name(f"{path.name.removesuffix('.tar')}.{name}"), text)
     place = shown(path, session.cwd)
     session.result(f"{place}: {report.count(len(contents.packed), 'wheel')}, {progress.size(size)} {elapsed(began)}")
     session.result("before you unpack it there, where this line must have come on another way than the archive:")
     session.result(f"  echo {shlex.quote(f'{sha256.hex}  {place.name}')} | sha256sum -c")
     return DONE
+
+
+def _sbom(contents: step.Contents) -> dict[str, str]:
+    from lockhouse import sbom  # noqa: PLC0415 - an extra that most installs do without
+
+    return {sbom.FILENAME: sbom.sbom(contents)}
 
 
 def _refuse_place(path: Path, config: Config) -> None:
