@@ -24,8 +24,9 @@ from support.wheels import build_pip_wheel, build_sdist, build_wheel, flip_byte,
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = f"demo-lockhouse-{running().name}"
-WHEEL = "wheels/beta-1.0-py3-none-any.whl"
-EXPECTED = {"alpha": "1.0", "beta": "1.0"}
+BETA = "1!1.0+local.1"
+WHEEL = f"wheels/beta-{BETA}-py3-none-any.whl"
+EXPECTED = {"alpha": "1.0", "beta": BETA}
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,7 @@ def sound(root: Path, pip_wheel: Path, environ: dict[str, str]) -> Project:
     alpha = build_wheel(house, "alpha", "1.0", requires=["beta", "gamma; python_version < '3'"],
                         entry_points={"alpha-says": "alpha:says"},
                         files={"alpha/__init__.py": "def says():\n    print('alpha')\n"})  # fmt: skip
-    write_layer_of(project, alpha, build_wheel(house, "beta", "1.0"))
+    write_layer_of(project, alpha, build_wheel(house, "beta", BETA))
     shutil.copy(pip_wheel, house)
     write_layer_of(project, house / pip_wheel.name, layer="bundle")
     return project
@@ -244,7 +245,7 @@ def test_a_project_is_called_as_it_says_or_not_at_all(project: Project, text: st
 
 
 def test_findings_stop_it(project: Project):
-    flip_byte(project.root / "wheelhouse" / "beta-1.0-py3-none-any.whl")
+    flip_byte(project.root / WHEEL.replace("wheels", "wheelhouse"))
     result = project.call("bundle")
     assert result.status == 1
     assert "hash-mismatch" in result.stdout
@@ -346,7 +347,7 @@ def test_whatever_was_changed_is_refused_by_its_name(machine: Project, unpacked:
 
 
 def _other_bytes(bundle: Path) -> None:
-    build_wheel(bundle / "wheels", "beta", "1.0", files={"beta/__init__.py": "evil = True\n"})
+    build_wheel(bundle / "wheels", "beta", BETA, files={"beta/__init__.py": "evil = True\n"})
     rewrite(bundle, lambda manifest: manifest["pins"][1].update(sha256=sha256(bundle / WHEEL)))
 
 
@@ -364,6 +365,18 @@ def _other_manifest(bundle: Path) -> None:
     rewrite(bundle, lambda manifest: manifest["pins"][1].update(sha256="0" * 64))
 
 
+def _a_file_outside(bundle: Path) -> None:
+    rewrite(bundle, lambda manifest: manifest["pins"][1].update(wheel="/etc/passwd\x1b[2J"))
+
+
+def _no_lock(bundle: Path) -> None:
+    rewrite(bundle, lambda manifest: manifest["pins"][1].update(locks=[]))
+
+
+def _half_a_manifest(bundle: Path) -> None:
+    rewrite(bundle, lambda manifest: manifest["pins"][1].pop("locked"))
+
+
 def _newer_format(bundle: Path) -> None:
     rewrite(bundle, lambda manifest: manifest.update(format=2))
 
@@ -373,8 +386,9 @@ def _other_marker(bundle: Path) -> None:
 
 
 def _other_platform(bundle: Path) -> None:
-    (bundle / WHEEL).rename(bundle / "wheels/beta-1.0-cp311-cp311-win_amd64.whl")
-    rewrite(bundle, lambda manifest: manifest["pins"][1].update(wheel="wheels/beta-1.0-cp311-cp311-win_amd64.whl"))
+    other = WHEEL.replace("py3-none-any", "cp311-cp311-win_amd64")
+    (bundle / WHEEL).rename(bundle / other)
+    rewrite(bundle, lambda manifest: manifest["pins"][1].update(wheel=other))
 
 
 @pytest.mark.parametrize(
@@ -384,9 +398,12 @@ def _other_platform(bundle: Path) -> None:
         (_other_lock, "locks/requirements/main.txt: does not lock beta to sha256:"),
         (_unrecorded, f"{WHEEL}: was built, and locks/none does not vouch for these bytes"),
         (_other_manifest, f"{WHEEL}: these are not the bytes that manifest.json names"),
+        (_a_file_outside, r"manifest.json names /etc/passwd\x1b[2J, which is not of this bundle"),
+        (_no_lock, f"{WHEEL}: no lock asks for it"),
+        (_half_a_manifest, "manifest.json is not one that this installer can read: KeyError('locked')"),
         (_newer_format, "manifest.json is of format 2, and this installer knows format 1"),
         (_other_marker, "python_version < '3': holds on one of the two machines only"),
-        (_other_platform, "beta-1.0-cp311-cp311-win_amd64.whl: does not fit this machine"),
+        (_other_platform, "local.1-cp311-cp311-win_amd64.whl: does not fit this machine"),
     ],
 )
 def test_what_the_locks_or_this_machine_do_not_agree_with_is_refused(
@@ -440,7 +457,7 @@ def test_the_environment_cannot_be_where_the_bundle_is(machine: Project, unpacke
 @pytest.mark.slow
 def test_an_environment_that_is_not_as_installed_is_made_anew(machine: Project, unpacked: Path):
     env = unpacked / ".venv"
-    for spoiled in (None, "alpha/__init__.py", "beta-1.0.dist-info/RECORD", "../../../bin/python"):
+    for spoiled in (None, "alpha/__init__.py", f"beta-{BETA}.dist-info/RECORD", "../../../bin/python"):
         if spoiled:
             (site_packages(env) / spoiled).unlink()
         # Inside the bundle's own folder, of which the environment is no part.

@@ -74,6 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print("error: " + printable(str(error)), file=sys.stderr)
         return 1
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        print(f"error: {MANIFEST} is not one that this installer can read: {printable(repr(error))}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted; run it again", file=sys.stderr)
         return 130
@@ -88,9 +91,12 @@ def install(here: Path, env: Path) -> None:
     digests = checked_files(here, env)
     manifest = read_manifest(here / MANIFEST)
     pins, tool = manifest["pins"], manifest["pip"]
+    for pin in [*pins, tool]:
+        if pin["wheel"] not in digests:
+            raise RefusedError(f"{MANIFEST} names {printable(pin['wheel'])}, which is not of this bundle")
     faults = lock_faults([*pins, tool], lock_texts(here, digests), lambda path, name: digest(here / path, name))
     if faults:
-        raise RefusedError("what is in the bundle is not what its locks say:", faults)
+        raise RefusedError("what is in the bundle is not what its locks say:", list(map(printable, faults)))
     refuse_other_python(manifest["python"])
     refuse_other_machine(here / tool["wheel"], manifest)
     print(f"checked {len(digests)} files: they agree with {SUMS}, the locks and this Python")
@@ -99,7 +105,7 @@ def install(here: Path, env: Path) -> None:
     if reason is None:
         print(f"{place}: nothing to do, all {len(pins)} packages are as they were installed")
         return
-    print(f"making {place}" + (f" anew: {printable(reason)}" if reason else ""))
+    print(f"making {place}" + (f" anew: {printable(reason)}" if reason else ""), flush=True)
     make(env)
     run_pip(here, here / tool["wheel"], python_of(env), pins)
     finish(env, bundle, len(pins))
@@ -167,7 +173,7 @@ def read_manifest(file: Path) -> Dict[str, Any]:
     try:
         manifest: Dict[str, Any] = json.loads(file.read_text("utf-8"))
         written = manifest["format"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RefusedError(f"{MANIFEST} cannot be read") from None
     if written != FORMAT:
         raise RefusedError(f"{MANIFEST} is of format {written}, and this installer knows format {FORMAT}")
@@ -197,6 +203,8 @@ def lock_faults(
             if f"--hash={locked}" not in entries.get(path, {}).get(normal(pin["name"]), [])
         ]
         faults += [f"{path}: does not lock {pin['name']} to {locked}" for path in lacking]
+        if not pin["locks"]:
+            faults.append(f"{pin['wheel']}: no lock asks for it")
         if pin["sdist"]:
             line = f"{wheel} sha256:{pin['sha256']} from {pin['sdist']} {locked} with "
             if not any(each.startswith(line) for each in texts.get(pin["record"], "").splitlines()):
@@ -250,8 +258,8 @@ def refuse_other_machine(pip: Path, manifest: Mapping[str, Any]) -> None:
     told = json.dumps({"wheels": wheels, "markers": manifest["markers"]})
     said = run([sys.executable, "-I", "-c", QUESTION, str(pip)], "cannot ask this Python what fits it", told)
     unfit, other = json.loads(said)
-    faults = [f"{wheel}: does not fit this machine" for wheel in unfit]
-    faults += [f"{text}: holds on one of the two machines only" for text in sorted(set(other))]
+    faults = [f"{printable(wheel)}: does not fit this machine" for wheel in unfit]
+    faults += [f"{printable(text)}: holds on one of the two machines only" for text in sorted(set(other))]
     if faults:
         raise RefusedError("this machine is not like the one that the bundle was made for:", faults)
 
@@ -302,7 +310,7 @@ def intact(record: Path, known: str) -> bool:
                     actual = bytes.fromhex(digest(record.parent.parent / name, "sha256"))
                     if "sha256=" + base64.urlsafe_b64encode(actual).decode().rstrip("=") != stated:
                         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         return False
     return True
 
