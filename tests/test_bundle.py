@@ -14,12 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from lockhouse import bundle as step
+from lockhouse import project as projects
+from lockhouse.check import check
+from lockhouse.config import load
+from lockhouse.errors import LockhouseError
 from lockhouse.target import running
+from lockhouse.wheelhouse import Wheelhouse
 from support.environment import clean_environ
 from support.index import Index
 from support.locks import write_layer_of
 from support.project import Project, Result
-from support.venvs import installed, pythons, require_python, site_packages
+from support.venvs import installed, make_venv, pythons, require_python, site_packages
 from support.wheels import build_pip_wheel, build_sdist, build_wheel, flip_byte, sha256
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,7 +135,7 @@ def test_a_bundle_installs_itself_without_a_network_and_changes_nothing_of_its_o
     for path in [unpacked, *unpacked.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = Project(unpacked, {}).tree()
-    polluted = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_NO_BINARY": ":all:", "PYTHONPATH": "/nowhere"}
+    polluted = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_DRY_RUN": "1", "PYTHONPATH": "/nowhere"}
     machine.environ.update(polluted)
     first = run(machine, unpacked, "--env", "an env", prefix=offline)
     assert first.status == 0, first
@@ -254,6 +260,27 @@ def test_findings_stop_it(project: Project):
 
 
 @pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("requirements/main.txt", "the locks do not vouch"),
+        (f"wheelhouse/{Path(WHEEL).name}", "changed while it was read"),
+    ],
+)
+def test_what_changes_after_the_check_is_not_bundled(project: Project, path: str, said: str):
+    current = projects.read(load(project.root), project.environ)
+    layers, house = tuple(current.layers.values()), Wheelhouse(current.config.wheelhouse)
+    chosen, of_pip = current.environment(()), current.layers["bundle"]
+    match = check(current, layers, target=running(), house=house).match
+    assert match
+    contents = step.gather(current, chosen, of_pip, match, running())
+    data = (project.root / path).read_bytes()
+    project.write(path, data.replace(b"--hash=sha256:", b"--hash=sha256:0") if path.endswith(".txt") else data[::-1])
+    with pytest.raises(LockhouseError, match=said):
+        step.write(contents, current, running(), project.root / "x.tar", {})
+    assert [each.name for each in project.root.iterdir() if "x.tar" in each.name] == []
+
+
+@pytest.mark.parametrize(
     ("output", "said"),
     [
         ("requirements/main.txt", "is there and no archive"),
@@ -358,7 +385,10 @@ def _other_lock(bundle: Path) -> None:
 
 
 def _unrecorded(bundle: Path) -> None:
-    rewrite(bundle, lambda manifest: manifest["pins"][1].update(sdist="beta-1.0.tar.gz", record="locks/none"))
+    rewrite(
+        bundle,
+        lambda manifest: manifest["pins"][1].update(sdist="beta-1.0.tar.gz", record="locks/requirements/main.txt"),
+    )
 
 
 def _other_manifest(bundle: Path) -> None:
@@ -396,7 +426,7 @@ def _other_platform(bundle: Path) -> None:
     [
         (_other_bytes, f"{WHEEL}: these are not the locked bytes"),
         (_other_lock, "locks/requirements/main.txt: does not lock beta to sha256:"),
-        (_unrecorded, f"{WHEEL}: was built, and locks/none does not vouch for these bytes"),
+        (_unrecorded, f"{WHEEL}: was built, and locks/requirements/main.txt does not vouch for these bytes"),
         (_other_manifest, f"{WHEEL}: these are not the bytes that manifest.json names"),
         (_a_file_outside, r"manifest.json names /etc/passwd\x1b[2J, which is not of this bundle"),
         (_no_lock, f"{WHEEL}: no lock asks for it"),
@@ -490,6 +520,21 @@ def test_killed_at_any_moment_the_next_run_makes_it_whole(machine: Project, unpa
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("version", [(3, 10), (3, 12), (3, 13)])
+def test_a_bundle_is_for_the_python_of_the_environment(project: Project, machine: Project, version: tuple[int, int]):
+    python = require_python(*version)
+    make_venv(project.root / ".venv", python)
+    result = project.call("bundle", "-o", "x.tar")
+    assert result.status == 0, result
+    subprocess.run(["tar", "-xf", project.root / "x.tar", "-C", machine.root], check=True)
+    [bundle] = machine.root.glob("demo-lockhouse-*")
+    assert f"cp{version[0]}{version[1]}" in bundle.name
+    done = run(machine, bundle, python=python)
+    assert done.status == 0, done
+    assert installed(machine.root / ".venv") == EXPECTED
+
+
+@pytest.mark.slow
 def test_what_was_built_here_travels_with_its_record(
     tmp_path: Path, environ: dict[str, str], index: Index, pip_wheel: Path, machine: Project
 ):
@@ -506,8 +551,8 @@ def test_what_was_built_here_travels_with_its_record(
     echo = shlex.split(hint.partition("`")[2].partition("`")[0], posix=True)
     assert echo == ["echo", "pip", ">", "requirements/bundle.in"]
     project.write("requirements/bundle.in", "pip\n")
-    for step in ("lock", "wheelhouse", "bundle"):
-        result = project.call(step)
+    for word in ("lock", "wheelhouse", "bundle"):
+        result = project.call(word)
         assert result.status == 0, result
     bundle = unpack(project.root / f"{NAME}.tar", tmp_path)
     [pin] = manifest_of(bundle)["pins"]
