@@ -373,6 +373,14 @@ def test_whatever_was_changed_is_refused_by_its_name(machine: Project, unpacked:
     assert "\x1b" not in message
 
 
+def test_what_lies_beside_the_installer_is_not_imported(machine: Project, unpacked: Path):
+    for name in ("argparse", "json", "tempfile"):
+        (unpacked / f"{name}.py").write_text("print('evil')\nraise SystemExit(0)\n", encoding="utf-8")
+    result = machine.execute(bare(), unpacked / "install.py")
+    assert (result.status, result.stdout) == (1, ""), result
+    assert "argparse.py: added" in result.stderr
+
+
 def _other_bytes(bundle: Path) -> None:
     build_wheel(bundle / "wheels", "beta", BETA, files={"beta/__init__.py": "evil = True\n"})
     rewrite(bundle, lambda manifest: manifest["pins"][1].update(sha256=sha256(bundle / WHEEL)))

@@ -43,7 +43,7 @@ README = """\
 
    Nothing in the archive can do that for you: whoever can change the archive can change install.py as well.
 1. Unpack it: tar xf {name}.tar
-2. Install it: python{series} {name}/install.py --env .venv
+2. Install it: python{series} -I {name}/install.py --env .venv
 
 install.py compares every file with SHA256SUMS, every wheel with the locks, and this machine with the one that the bundle
 was made for. Then it makes the environment and installs the wheels into it. Run it again at any time: it says that there
