@@ -49,7 +49,7 @@ RANKS = (
         "install",
         "bundled",
         "bundled.install",
-        "archive",
+        "tarball",
         "bundle",
         "sbom",
         "resolution",

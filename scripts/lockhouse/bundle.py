@@ -13,8 +13,7 @@ import tomli
 from packaging.utils import InvalidName, NormalizedName, canonicalize_name
 from packaging.version import Version
 
-from lockhouse import archive, builds, solutions, wheel
-from lockhouse.archive import Member
+from lockhouse import builds, solutions, tarball, wheel
 from lockhouse.bundled import install as installer
 from lockhouse.check import required_and_allowed
 from lockhouse.digest import Digest
@@ -24,6 +23,7 @@ from lockhouse.metadata import Metadata
 from lockhouse.plan import Match, Need
 from lockhouse.project import OF_BUNDLES, Project
 from lockhouse.rules.dependencies import Graph
+from lockhouse.tarball import Member
 from lockhouse.target import Target
 from lockhouse.wheelhouse import StoredWheel, Wheelhouse
 
@@ -161,7 +161,7 @@ def write(
     ordered = sorted(members, key=lambda member: member.path)
     sums = "".join(f"{member.sha256.hex}  {member.path}\n" for member in ordered)
     members.append(Member.of(PurePosixPath(installer.SUMS), sums))
-    return archive.write(output, [_below(contents.name, member) for member in members])
+    return tarball.write(output, [_below(contents.name, member) for member in members])
 
 
 def _below(folder: str, member: Member) -> Member:
