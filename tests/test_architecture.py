@@ -12,9 +12,22 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 # From the bottom up; a module may import those of lower rows, and earlier ones of its own row.
 RANKS = (
     ("errors", "digest", "redact"),
-    ("files", "process", "progress"),
+    ("files", "hashing", "process", "progress"),
     ("annotations", "lines", "links", "requirements", "includes"),
-    ("metadata", "wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
+    (
+        "filenames",
+        "metadata",
+        "wheel",
+        "buildsystem",
+        "sdist",
+        "record",
+        "wheelhouse",
+        "source",
+        "target",
+        "config",
+        "revisions",
+        "comparison",
+    ),
     (
         "building.diagnosis",
         "building.variables",
@@ -57,8 +70,16 @@ RANKS = (
         "construct",
         "rebuilding",
         "buildlock",
+        "diff",
     ),
-    ("report", "formats", "formats.text"),
+    (
+        "report",
+        "formats",
+        "formats.text",
+        "formats.moved",
+        "formats.moved_json",
+        "formats.moved_markdown",
+    ),
     (
         "commands",
         "commands.session",
@@ -68,6 +89,7 @@ RANKS = (
         "commands.check",
         "commands.install",
         "commands.key",
+        "commands.diff",
         "commands.bundle",
     ),
     ("cli", "__main__"),
@@ -139,3 +161,37 @@ def test_what_must_be_quick_imports_nothing_slow(module):
     )
     slow = {"pip", "piptools", "rich", "requests", "urllib3", "asyncio"}
     assert not slow & set(said.stdout.split())
+
+
+# What takes long to import and only wheels, sdists, builds, writing or an error needs; with all that stands above it.
+NOT_FOR_LOCKS = {
+    *("_bz2", "_hashlib", "_lzma", "bz2", "concurrent.futures", "csv", "difflib", "email", "hashlib", "json", "lzma"),
+    *("random", "shutil", "socket", "tarfile", "tempfile", "zipfile"),
+    *("lockhouse.fill", "lockhouse.hashing", "lockhouse.plan", "lockhouse.sdist", "lockhouse.wheel"),
+    *("lockhouse.wheelhouse", "pip", "piptools", "rich", "requests", "urllib3", "asyncio"),
+}
+
+
+def test_a_check_of_the_locks_alone_imports_nothing_that_only_wheels_need(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").write_text("six\n", encoding="utf-8")
+    lock = f"six==1.16.0 --hash=sha256:{'0' * 64}\n    # via -r requirements/main.in\n"
+    (tmp_path / "requirements" / "main.txt").write_text(lock, encoding="utf-8")
+    # The whole command, as `-m` runs it; what the process holds in the end is what it took.
+    code = (
+        "import atexit, runpy, sys; sys.argv = ['lockhouse', 'check', '--locks-only'];"
+        "atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr));"
+        "runpy.run_module('lockhouse', run_name='__main__')"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.startswith("ok: 1 lock, 1 pin")
+    modules = set(said.stderr.split())
+    assert "lockhouse.check" in modules
+    assert not NOT_FOR_LOCKS & modules

@@ -125,6 +125,7 @@ def test_a_deleted_wheel_is_built_again_without_a_network(locked: Project):
     ok(locked.run("install", prefix=offline_prefix()))
 
 
+@pytest.mark.slow
 def test_another_checkout_fetches_the_inputs_by_their_hashes_and_builds_the_same(
     locked: Project, index: Index, tmp_path
 ):
@@ -199,6 +200,7 @@ def test_whatever_was_tampered_with_is_refused(locked: Project, spoil, rules):
     assert not (locked.root / ".venv").exists()
 
 
+@pytest.mark.slow
 def test_wheelhouse_mends_what_was_tampered_with_in_it(locked: Project):
     ok(locked.call("wheelhouse"))
     before = _bytes_in(locked)
@@ -215,6 +217,7 @@ def _bytes_in(project: Project) -> dict[str, str]:
     return {path: digest for path, digest in tree.items() if not path.endswith(("manifest.json", ".log"))}
 
 
+@pytest.mark.slow
 def test_a_false_line_of_the_record_is_found(locked: Project):
     ok(locked.call("wheelhouse"))
     built = sha256(locked.root / "wheelhouse" / WHEEL)
@@ -323,6 +326,7 @@ setup(name="failing", version="1.0")
 """
 
 
+@pytest.mark.slow
 def test_an_sdist_that_cannot_even_be_asked_says_why(project: Project, index: Index):
     offer(index, "setuptools")
     build_sdist(index.directory, "odd", "1.0", files={"setup.py": "import nowhere_to_be_found\n"})
@@ -412,6 +416,7 @@ def test_builds_that_need_each_other_are_an_error_that_names_them(project: Proje
     assert not (project.root / RECORD).exists()
 
 
+@pytest.mark.slow
 def test_a_lock_that_somebody_else_wrote_is_given_its_builds(locked: Project):
     shutil.rmtree(locked.root / "requirements/build")
     (locked.root / RECORD).unlink()

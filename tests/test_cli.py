@@ -31,12 +31,31 @@ def test_the_makefile_option_names_the_include(tmp_path):
     assert Path(out.strip()).read_text(encoding="utf-8").startswith("# The Make targets of Lockhouse")
 
 
-@pytest.mark.parametrize("argv", [("chek",), ("check", "--nope"), ("-C", "nowhere", "check"), ()])
+@pytest.mark.parametrize("argv", [("chek",), ("check", "--nope"), ("-C", "nowhere", "check"), ("check", "-C", "x"), ()])
 def test_wrong_usage_is_exit_2(tmp_path, argv):
     status, out, err = run(*argv, cwd=tmp_path)
     assert status == 2
     assert not out
     assert "Usage:" in err
+
+
+@pytest.mark.parametrize("argv", [("-C", "a/b", "check"), ("check", "-C", "a/b"), ("-C", "a", "check", "-C", "b")])
+def test_the_directory_is_named_before_or_behind_the_command(tmp_path, argv):
+    (tmp_path / "a" / "b" / "requirements").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "requirements" / "there.in").touch()
+    status, out, _ = run(*argv, cwd=tmp_path)
+    assert status == 1
+    assert "requirements/there.txt: lock-missing: " in out
+
+
+def test_a_directory_that_is_named_is_not_exchanged_for_one_above_it(tmp_path):
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "main.in").touch()
+    (tmp_path / "sub").mkdir()
+    assert "lock-missing" in run("check", "--locks-only", cwd=tmp_path / "sub")[1], "unnamed, the one above counts"
+    status, out, err = run("check", "-C", "sub", "--locks-only", cwd=tmp_path)
+    assert (status, out) == (2, "")
+    assert "there is nothing to lock" in err
 
 
 def test_an_empty_folder_is_told_how_to_begin(tmp_path):

@@ -388,6 +388,7 @@ def test_an_index_that_may_be_hiding_something_is_told(project: Project, tmp_pat
 # Layers side by side
 
 
+@pytest.mark.slow
 def test_layers_that_do_not_build_on_each_other_go_side_by_side_after_their_base(project: Project, index: Index):
     build_wheel(index.directory, "left", "1.0")
     build_wheel(index.directory, "right", "1.0")
@@ -416,6 +417,7 @@ def test_layers_that_do_not_build_on_each_other_go_side_by_side_after_their_base
     }
 
 
+@pytest.mark.slow
 def test_a_layer_that_fails_keeps_back_only_what_builds_on_it(project: Project):
     project.write("requirements/broken.in", "no-such-project\n")
     project.write("requirements/above.in", "-c broken.txt\napp\n")
@@ -431,6 +433,7 @@ def test_a_layer_that_fails_keeps_back_only_what_builds_on_it(project: Project):
 # Cooling down
 
 
+@pytest.mark.slow
 def test_a_release_that_is_too_young_is_not_taken(project: Project, index: Index, plain: bytes):
     build_wheel(index.directory, "app", "2.0")
     now = datetime.now(UTC)
@@ -445,6 +448,7 @@ def test_a_release_that_is_too_young_is_not_taken(project: Project, index: Index
     assert pins(project) == ["app==2.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [True, False], ids=["json", "html"])
 def test_an_index_without_upload_times_cannot_cool_down(project: Project, index: Index, as_json: bool):
     index.json = as_json

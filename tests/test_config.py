@@ -30,6 +30,8 @@ def test_without_any_configuration_the_usual_layout_counts(root):
     assert found.wheelhouse == root / "wheelhouse"
     assert found.venv == root / ".venv"
     assert found.connections == config.CONNECTIONS
+    assert found.python is None
+    assert configured(root, 'python = "3.11"').python == "3.11"
 
 
 def test_what_editors_leave_beside_sources_is_no_layer(root):
@@ -94,6 +96,12 @@ def test_an_unknown_layer_names_the_nearest(root):
         ("layers.a = { lock = 'x.txt' }\nlayers.b = { lock = 'x.txt' }", "have the same lock x.txt", None),
         ("environments = { a = [] }", "'environments.a' has no layers", None),
         ('venv = "a\\u0000b"', "'venv' should be a string", None),
+        ("python = 3.11", "'python' should be a string, not 3.11", "in quotes"),
+        ("python = '3.11.4'", "'python' should be a series of Python 3, as 3.11 is, not '3.11.4'", None),
+        ("python = '3.011'", "not '3.011'", None),
+        ("python = '2.7'", "not '2.7'", None),
+        ("python = '>=3.11'", "not '>=3.11'", None),
+        ("python = ''", "not ''", None),
         ("= 1", "not valid TOML", None),
     ],
 )

@@ -466,6 +466,7 @@ def test_a_pin_without_a_wheel_is_named_with_its_place_and_the_target(locked, in
     assert wheels["alpha"].name in housed(locked), "the others are kept"
 
 
+@pytest.mark.slow
 def test_pins_that_fail_for_one_reason_are_told_of_once(locked: Project, index: Index):
     index.stop()
     result = failed(locked)
@@ -583,6 +584,7 @@ def test_a_signed_url_that_has_run_out_is_asked_for_anew(locked: Project, index:
     assert [request.status for request in index.requests if request.role == "blob"].count(403) >= 1
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_for_ever_is_not_mistaken_for_the_index(locked: Project, index: Index):
     index.redirect = True
     index.fault = lambda request: Fault(status=403) if request.role == "blob" else None
@@ -591,6 +593,7 @@ def test_a_store_that_refuses_for_ever_is_not_mistaken_for_the_index(locked: Pro
     assert "credentials" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

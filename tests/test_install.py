@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,9 @@ def project(tmp_path: Path, environ: dict[str, str]) -> Project:
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def sound(project: Project) -> Project:
+def sound(project: Project, requires: Sequence[str] = ("beta",)) -> Project:
     house = project.root / "wheelhouse"
-    alpha = build_wheel(house, "alpha", "1.0", requires=["beta", "not-locked"], entry_points={"alpha-says": "alpha:says"},
+    alpha = build_wheel(house, "alpha", "1.0", requires=requires, entry_points={"alpha-says": "alpha:says"},
                         files={"alpha/__init__.py": "def says():\n    print('alpha')\n"})  # fmt: skip
     write_layer_of(project, alpha, build_wheel(house, "beta", "1.0"))
     write_layer_of(project, build_wheel(house, "gamma", "1!2.0+local.1"), layer="dev", head="-c main.txt\n")
@@ -187,6 +188,7 @@ def test_the_installer_gets_one_hash_a_pin_and_one_link_a_pin(project: Project):
 
 
 def test_what_lies_beside_the_checked_wheels_takes_no_part(project: Project):
+    sound(project, requires=["beta", "not-locked"])
     match, house = match_of(project)
     build_wheel(house.path, "beta", "1.0", build="9")
     build_wheel(house.path, "beta", "1.0", tag="py2.py3-none-any", size=10)

@@ -436,6 +436,39 @@ def test_a_lock_for_another_python_is_refused(locked: Project, index: Index):
     assert not index.requests
 
 
+def test_a_lock_for_another_python_than_the_configured_is_refused(locked: Project, index: Index):
+    locked.write("pyproject.toml", "[tool.lockhouse]\npython = '3.99'\n")
+    assert locked.call("lock").status == 0, "nothing is to be locked"
+    locked.write("requirements/main.in", "app\naddon\n")
+    before = locked.tree()
+    result = locked.call("lock")
+    assert result.status == 1
+    assert "the target has Python 3.99" in result.stderr
+    assert "`language_version: python3.99`" in result.stderr
+    assert (locked.tree(), index.requests) == (before, [])
+
+
+def test_a_lock_moves_to_another_python_only_on_purpose(locked: Project, index: Index):
+    ours = f"3.{sys.version_info.minor}"
+    # The later layer alone is stale, and the first alone was compiled by another Python.
+    locked.write(MAIN, locked.read(MAIN).replace(f"with Python {ours}", "with Python 3.99"))
+    assert locked.call("lock").status == 0, "nothing is to be locked"
+    locked.write("requirements/dev.in", "-c main.txt\ntool\naddon\n")
+    before = locked.tree()
+    for argv in ((), ("--upgrade-package", "base")):
+        result = locked.call("lock", *argv)
+        assert result.status == 1
+        assert f"{MAIN}:1: the lock was compiled for Python 3.99, Lockhouse runs on {ours}" in result.stderr
+        assert f'`python = "3.99"` to stay, or `python = "{ours}"` to move' in result.stderr
+        assert (locked.tree(), index.requests) == (before, [])
+    locked.write("pyproject.toml", f"[tool.lockhouse]\npython = '{ours}'\n")
+    assert locked.call("lock").status == 0
+    locked.write("pyproject.toml", "")
+    locked.write(MAIN, locked.read(MAIN).replace(f"with Python {ours}", "with Python 3.99"))
+    assert locked.call("lock", "--upgrade").status == 0
+    assert f"with Python {ours}" in locked.read(MAIN)
+
+
 # What takes part
 
 

@@ -156,6 +156,7 @@ def test_what_is_spoiled_is_not_installed_and_can_be_mended(
 # Without a network
 
 
+@pytest.mark.slow
 def test_the_environment_is_made_anew_without_a_network(sound: Project, index: Index, offline: tuple[str, ...]):
     assert_no_network(offline)
     expected = installed(sound.root / ".venv")
@@ -216,6 +217,7 @@ def test_every_step_works_from_a_folder_below(sound: Project):
     assert installed(sound.root / ".venv").items() >= {("addon", "1.0")}
 
 
+@pytest.mark.slow
 def test_the_whole_way_works_under_any_path(shelf: Path, index: Index, tmp_path: Path, environ: dict[str, str]):
     shutil.copytree(shelf, index.directory, dirs_exist_ok=True)
     project = Project(tmp_path / "ein Ordner mit Ümläut & 'quote' #1", {**environ, "PIP_INDEX_URL": index.url})

@@ -8,11 +8,11 @@ from packaging.tags import parse_tag
 from packaging.version import Version
 
 from lockhouse.digest import Digest
+from lockhouse.filenames import WheelName
 from lockhouse.plan import Need, match, needs, offers, why_none
 from lockhouse.requirements import Pin, RequirementLine, parse, pin_of
 from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
 from support import worlds
 from support.worlds import made_up

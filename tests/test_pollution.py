@@ -133,7 +133,9 @@ def other(surroundings: Surroundings, tmp_path: Path) -> Iterator[Index]:
         yield index
 
 
-@pytest.mark.parametrize("stated", [True, False], ids=["stated", "unstated"])
+@pytest.mark.parametrize(
+    "stated", [pytest.param(True, id="stated"), pytest.param(False, id="unstated", marks=pytest.mark.slow)]
+)
 def test_an_extra_index_with_other_bytes_changes_nothing_that_is_locked(surroundings, tmp_path, home, other, stated):
     other.state_hashes = stated
     variables = {"PIP_INDEX_URL": other.url_with_password, "PIP_EXTRA_INDEX_URL": surroundings.index.url}

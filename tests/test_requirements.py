@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -614,6 +615,26 @@ def hold_against_pip(examples: int, folder: Path) -> set[str]:
 
     run()
     return met
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.from_regex(r"[a-z0-9-]{1,3}==[0-9][0-9a-z.!+*_ \t;@,'()~=<>-]{0,8}", fullmatch=True))
+def test_a_plain_pin_is_what_packaging_reads(text: str) -> None:
+    plain = requirements._plain(text)
+    if plain:
+        read = Requirement(text)
+        found = (plain.name, str(plain.specifier), plain.extras, plain.url)
+        assert found == (read.name, str(read.specifier), frozenset(read.extras), read.url)
+        assert read.marker is None
+
+
+def test_nearly_every_line_of_a_lock_is_plain() -> None:
+    texts = [
+        line.text
+        for line in parse((LOCKS / "warehouse" / "main.txt").read_bytes(), PurePath("x"), environ={}).lines
+        if isinstance(line, RequirementLine)
+    ]
+    assert sum(requirements._plain(text) is not None for text in texts) > 0.9 * len(texts)
 
 
 def test_generated_files_are_read_as_pip_reads_them(folder: Path) -> None:

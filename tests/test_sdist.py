@@ -1,8 +1,7 @@
-"""Source distributions: names are read as pip reads them, and no archive gets out of its folder or changes by the machine."""
+"""Source distributions: no archive gets out of its folder or changes by the machine."""
 
 import bz2
 import contextlib
-import doctest
 import gzip
 import io
 import os
@@ -11,18 +10,17 @@ import struct
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from packaging.utils import InvalidSdistFilename, canonicalize_name, parse_sdist_filename
-from packaging.version import Version
 
-from lockhouse import sdist as module
-from lockhouse.sdist import BuildSystem, Limits, SdistError, SdistName, Unpacked, unpack
+from lockhouse.buildsystem import BuildSystem
+from lockhouse.errors import SdistError
+from lockhouse.sdist import Limits, Unpacked, unpack
 from support.wheels import build_sdist
 
 TOP = "demo-1.0"
@@ -91,82 +89,6 @@ def refusal(archive: Path, **limits: int) -> str:
 
 def unpacked(archive: Path) -> Unpacked:
     return unpack(archive, archive.parent / "into")
-
-
-def test_doctests():
-    result = doctest.testmod(module)
-    assert result.attempted
-    assert not result.failed
-
-
-# Names
-
-
-@pytest.mark.parametrize(
-    ("filename", "name", "version"),
-    [
-        ("docopt-0.6.2.tar.gz", "docopt", "0.6.2"),
-        ("Zope.Interface-5.0.zip", "zope-interface", "5.0"),
-        ("python-dateutil-2.8.2.tar.bz2", "python-dateutil", "2.8.2"),
-        ("foo_bar-1.10rc1.tgz", "foo-bar", "1.10rc1"),
-        ("demo-2!1.0+local.1.tar.gz", "demo", "2!1.0+local.1"),
-    ],
-)
-def test_a_name_is_read(filename: str, name: str, version: str):
-    found = SdistName.parse(filename)
-    assert (found.filename, found.name, found.version) == (filename, name, Version(version))
-
-
-@pytest.mark.parametrize(
-    ("filename", "project", "version"),
-    [
-        ("demo-1.0-1.tar.gz", "demo", "1.0.post1"),
-        ("De_Mo-1.0-beta-2.tar.gz", "de-mo", "1.0b2"),
-        ("de-mo-1.0.tar.gz", "de-mo", "1.0"),
-    ],
-)
-def test_a_dash_in_the_version_is_told_from_one_in_the_name_by_the_project(filename: str, project: str, version: str):
-    found = SdistName.parse(filename, canonicalize_name(project))
-    assert (found.name, found.version) == (project, Version(version))
-
-
-def test_another_project_is_read_as_what_it_is():
-    assert SdistName.parse("other-1.0.tar.gz", canonicalize_name("demo")).name == "other"
-
-
-@pytest.mark.parametrize(
-    "filename",
-    [
-        "", "demo", "demo-1.0", "demo.tar.gz", "-1.0.tar.gz", "demo-.zip", "demo-one.tar.gz", "demo-1.0.whl",
-        "demo-1.0.tar", "demo-1.0.tar.xz", "demo-1.0.tar.gz.part", "demo-1.0.TAR.GZ", "demo-1.0 .tar.gz", "demo-1.0\n.zip",
-        "../demo-1.0.tar.gz", "a/b-1.0.tar.gz", "a\\b-1.0.zip", "dé-1.0.zip", "_demo-1.0.zip",
-    ],
-)  # fmt: skip
-def test_what_is_no_sdists_name_is_refused(filename: str):
-    with pytest.raises(SdistError, match="is not a source distribution's file name"):
-        SdistName.parse(filename)
-
-
-@given(
-    name=st.from_regex(r"\A[A-Za-z0-9]([A-Za-z0-9._-]{0,10}[A-Za-z0-9])?\Z"),
-    version=st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,2}((a|b|rc|\.post|\.dev)[0-9])?\Z"),
-    suffix=st.sampled_from([".tar.gz", ".zip", ".tar.bz2", ".tgz"]),
-)
-def test_every_name_and_version_is_read_back(name: str, version: str, suffix: str):
-    found = SdistName.parse(f"{name}-{version}{suffix}")
-    assert (found.name, found.version) == (canonicalize_name(name), Version(version))
-
-
-@given(st.text(alphabet="a0-._ /\\v!+é", max_size=12), st.sampled_from([".tar.gz", ".zip"]))
-def test_nothing_is_taken_that_packaging_refuses_and_what_both_take_is_the_same(stem: str, suffix: str):
-    try:
-        found = SdistName.parse(stem + suffix)
-    except SdistError:
-        return
-    try:
-        assert (found.name, found.version) == parse_sdist_filename(stem + suffix)
-    except InvalidSdistFilename:
-        pytest.fail(f"packaging refuses {stem + suffix!r}")
 
 
 # What is unpacked
@@ -652,95 +574,6 @@ def test_a_lack_of_room_is_not_blamed_on_the_archive(path: Path):
     assert "make room" in (caught.value.hint or "")
 
 
-# What builds it
-
-
-def system(folder: Path, text: str | None) -> BuildSystem:
-    folder.joinpath("setup.py").touch()
-    if text is not None:
-        folder.joinpath("pyproject.toml").write_text(text, encoding="utf-8")
-    return BuildSystem.read(folder, PurePath(f"{TOP}.tar.gz"))
-
-
-@pytest.mark.parametrize("text", [None, "", "[project]\nname = 'demo'\n", "[tool.black]\nline-length = 120\n"])
-def test_without_a_table_it_is_setuptools_as_for_pip_and_build(text: str | None, tmp_path: Path):
-    assert system(tmp_path, text) == DEFAULT
-
-
-def test_the_default_is_that_of_the_frontend_that_builds(tmp_path: Path):
-    from build import ProjectBuilder
-
-    (tmp_path / "setup.py").touch()
-    assert ProjectBuilder(tmp_path).build_system_requires == set(DEFAULT.requires)
-
-
-def test_a_table_without_a_backend_is_legacy_but_keeps_what_it_requires(tmp_path: Path):
-    found = system(tmp_path, "[build-system]\nrequires = ['wheel', 'Cython < 3 ; python_version >= \"3\"']\n")
-    assert found == BuildSystem(
-        requires=("wheel", 'Cython < 3 ; python_version >= "3"'), backend=DEFAULT.backend, backend_path=(), legacy=True
-    )
-
-
-def test_an_own_backend_and_its_folders_are_read_in_their_order(tmp_path: Path):
-    (tmp_path / "b" / "c").mkdir(parents=True)
-    found = system(
-        tmp_path, "[build-system]\nrequires = []\nbuild-backend = 'x.y:z'\nbackend-path = ['b/c', 'b/..', 'b']\n"
-    )
-    assert (found.backend, found.backend_path, found.legacy) == ("x.y:z", ("b/c", "b/..", "b"), False)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("build-system = 1", "'build-system' should be a table"),
-        ("[build-system]", "'build-system' has no 'requires'"),
-        ("[build-system]\nrequires = 'wheel'", "'requires' should be a list of strings"),
-        ("[build-system]\nrequires = ['wheel', 1]", "'requires' should be a list of strings"),
-        ("[build-system]\nrequires = ['wheel = 1']", "'wheel = 1' in 'requires' is no requirement: "),
-        ("[build-system]\nrequires = []\nbuild-backend = ['x']", "'build-backend' should be the name of a module"),
-        ("[build-system]\nrequires = []\nbuild-backend = ''", "'build-backend' should be the name of a module"),
-        ("[build-system]\nrequires = []\nbackend-path = '.'", "'backend-path' should be a list of strings"),
-        ("[build-system]\nrequires = []\nbuild_backend = 'x'", "'build-system' has a key that no backend knows: 'build_backend'"),
-        ("[build-system", "is not valid TOML: "),
-        ("x = " + "[" * 100_000, "is not valid TOML: "),
-        ("x = " + "9" * 10_000, "is not valid TOML: "),
-        ("#" * (2 << 20), "is larger than 1 MiB"),
-    ],
-)  # fmt: skip
-def test_a_table_that_cannot_be_read_is_named(text: str, said: str, tmp_path: Path):
-    with pytest.raises(SdistError) as caught:
-        system(tmp_path, text)
-    assert caught.value.reason.startswith(said)
-    assert str(caught.value.where) == f"{TOP}.tar.gz/pyproject.toml"
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "backend_path", ["..", "/", "../other", "a/../..", "not-there", "setup.py", "out", "C:x", "loop"]
-)
-def test_an_own_backend_lies_in_the_tree(backend_path: str, tmp_path: Path):
-    root = tmp_path / TOP
-    for folder in (root / "a", tmp_path / "other"):
-        folder.mkdir(parents=True)
-    (root / "out").symlink_to("../other")
-    (root / "loop").symlink_to("loop")
-    with pytest.raises(SdistError) as caught:
-        system(root, f"[build-system]\nrequires = []\nbackend-path = ['{backend_path}']\n")
-    assert caught.value.reason == f"{backend_path!r} in 'backend-path' is no folder of the source distribution"
-
-
-def test_an_own_backend_is_not_named_by_a_path_of_one_machine(tmp_path: Path):
-    (tmp_path / "a").mkdir()
-    with pytest.raises(SdistError, match="in 'backend-path' is no folder of the source distribution"):
-        system(tmp_path, f"[build-system]\nrequires = []\nbackend-path = ['{tmp_path / 'a'}']\n")
-
-
-def test_a_credential_in_a_requirement_is_not_shown(tmp_path: Path):
-    with pytest.raises(SdistError) as caught:
-        system(tmp_path, "[build-system]\nrequires = ['a @ https://me:hunter2@pkgs.example.com/a.zip ; x']\n")
-    assert "hunter2" not in str(caught.value)
-
-
 def test_what_has_nothing_to_build_is_refused(tmp_path: Path):
     archive = tmp_path / f"{TOP}.zip"
     with zipfile.ZipFile(archive, "w") as opened:
@@ -748,19 +581,6 @@ def test_what_has_nothing_to_build_is_refused(tmp_path: Path):
     with pytest.raises(SdistError, match=r"has neither a pyproject\.toml nor a setup\.py") as caught:
         unpacked(archive)
     assert str(caught.value.where) == archive.name
-
-
-@pytest.mark.parametrize("make", [lambda path: path.mkdir(), lambda path: path.symlink_to(path.name)])
-def test_a_pyproject_toml_that_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path):
-    make(tmp_path / "pyproject.toml")
-    with pytest.raises(SdistError, match="cannot be read: "):
-        system(tmp_path, None)
-
-
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
-    (tmp_path / "pyproject.toml").write_bytes(b"# caf\xe9\n")
-    with pytest.raises(SdistError, match="is not valid TOML"):
-        system(tmp_path, None)
 
 
 # Anything else

@@ -1,6 +1,5 @@
 """Wheels: what the name says, and what a look inside shows; whatever the bytes are, there is an answer."""
 
-import doctest
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
-from packaging.tags import parse_tag
-from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from lockhouse import wheel as module
-from lockhouse.errors import WheelError
-from lockhouse.wheel import WheelContent, WheelName, read
+from lockhouse.filenames import WheelName
+from lockhouse.wheel import WheelContent, read
 from support.wheels import build_wheel, rewrite_wheel
 
 INFO = "demo-1.0.dist-info"
@@ -33,48 +28,6 @@ def changed(path: Path, change: Callable[[Members], object], *, stale_record: bo
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
     return build_wheel(tmp_path, "demo", "1.0", requires_python=">=3.8")
-
-
-def test_doctests():
-    assert doctest.testmod(module).failed == 0
-
-
-@pytest.mark.parametrize(
-    ("filename", "name", "version", "build"),
-    [
-        ("demo-1.0-py3-none-any.whl", "demo", "1.0", ()),
-        ("Zope.Interface-1.0.0-py3-none-any.whl", "zope-interface", "1.0", ()),
-        ("foo_bar-1.10-2abc-cp311-cp311-win_amd64.whl", "foo-bar", "1.10", (2, "abc")),
-        ("demo-1.0+local.1-py3-none-any.whl", "demo", "1.0+local.1", ()),
-    ],
-)
-def test_a_name_is_read(filename: str, name: str, version: str, build: tuple[object, ...]):
-    found = WheelName.parse(filename)
-    assert (found.name, found.version, found.build) == (canonicalize_name(name), Version(version), build)
-    assert found.filename == filename
-
-
-def test_compressed_tags_are_taken_apart():
-    tags = WheelName.parse("demo-1.0-py2.py3-none-any.whl").tags
-    assert tags == parse_tag("py2-none-any") | parse_tag("py3-none-any")
-
-
-@pytest.mark.parametrize(
-    "filename",
-    [
-        "demo.whl",
-        "demo-1.0.tar.gz",
-        "demo-1.0-py3-none.whl",
-        "demo-one-py3-none-any.whl",
-        "demo-1.0-x-py3-none-any.whl",
-        "demo-1.0-py3-none-any.whl.part",
-        "-1.0-py3-none-any.whl",
-        "",
-    ],
-)
-def test_what_is_no_wheels_name_is_refused(filename: str):
-    with pytest.raises(WheelError, match="not a wheel's file name"):
-        WheelName.parse(filename)
 
 
 def test_a_sound_wheel_has_no_fault(demo: Path):

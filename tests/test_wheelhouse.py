@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lockhouse.wheel import WheelName
+from lockhouse.filenames import WheelName
 from lockhouse.wheelhouse import Inventory, Wheelhouse
 from support.wheels import build_wheel, sha256
 

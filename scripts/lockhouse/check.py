@@ -1,23 +1,27 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from packaging.utils import NormalizedName
 
-from lockhouse import plan, solutions, wheel
 from lockhouse.layers import LoadedLayer
-from lockhouse.plan import Match, Need
 from lockhouse.project import Project
 from lockhouse.rules import Finding
 from lockhouse.rules.builds import build_findings, sdist_findings
-from lockhouse.rules.dependencies import Graph
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
-from lockhouse.rules.wheels import content_findings, wheel_findings
 from lockhouse.target import Target
-from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
+
+if TYPE_CHECKING:
+    # What is about wheels is imported where it is used: it takes longer than to judge the locks alone.
+    from lockhouse.plan import Match, Need
+    from lockhouse.rules.dependencies import Graph
+    from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,8 @@ def required_and_allowed(
     project: Project, layers: Sequence[LoadedLayer], target: Target
 ) -> tuple[tuple[Need, ...], tuple[Need, ...]]:
     """Return the needs of the named layers, which must be met, and those of all layers, which may be there."""
+    from lockhouse import plan  # noqa: PLC0415 - see above
+
     required, allowed = (
         plan.needs(project.pins_by_environment(some), target, builds=project.builds, no_binary=project.config.no_binary)
         for some in (layers, project.layers.values())
@@ -113,6 +119,9 @@ def _wheels(
     *,
     disputed: Set[NormalizedName],
 ) -> tuple[Match, list[Finding], list[Graph], bool]:
+    from lockhouse import plan, solutions, wheel  # noqa: PLC0415 - see above
+    from lockhouse.rules.wheels import content_findings, wheel_findings  # noqa: PLC0415
+
     required, allowed = required_and_allowed(project, layers, target)
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
     inventory: Inventory = house.inventory(algorithms)
@@ -127,7 +136,7 @@ def _wheels(
     lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
     undecided = undecided_by(project, allowed, target)
-    judged = Match(
+    judged = plan.Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
         spare=tuple(
@@ -144,6 +153,9 @@ def _inputs(
     project: Project, match: Match, allowed: Sequence[Need], target: Target, house: Wheelhouse
 ) -> Iterator[Finding]:
     """Report where what the built wheels were made from is not what is locked, both ways."""
+    from lockhouse import plan  # noqa: PLC0415 - see above
+    from lockhouse.rules.wheels import wheel_findings  # noqa: PLC0415
+
     built = [need for need, stored in match.chosen if not stored.is_any_of(need.hashes)]
     locks = project.builds.locks
     may_be = [need for need in allowed if need.buildable or need.from_source]

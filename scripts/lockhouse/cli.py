@@ -11,12 +11,13 @@ from typing import TextIO
 
 import click
 
-from lockhouse import __version__
-from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session
+from lockhouse import __version__, process
+from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, directory
+from lockhouse.config import nearest
 from lockhouse.errors import LockhouseError
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
-COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "bundle")
+COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff", "bundle")
 
 
 class _Commands(click.Group):
@@ -32,21 +33,24 @@ class _Commands(click.Group):
         assert isinstance(found, click.Command)  # noqa: S101 - for the type checker; the list above is ours
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # A word with a dash is an option's, which click itself compares with those it knows.
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {args[0]!r}; {nearest(args[0], COMMANDS, 'the commands are')}")
+        return super().resolve_command(ctx, args)
+
 
 def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not context.resilient_parsing:
         context.ensure_object(Session).result(str(Path(__file__).with_name("lockhouse.mk")).replace(" ", "\\ "))
         context.exit()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lockhouse")
-@click.option(
-    "-C",
-    "--directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Work on the project in this directory instead of the one here or above.",
-)
+@directory
 @click.option(
     "--makefile",
     is_flag=True,
@@ -55,19 +59,20 @@ def _print_makefile(context: click.Context, _: click.Parameter, value: bool) -> 
     callback=_print_makefile,
     help="Print where lockhouse.mk is, the targets that your Makefile can include.",
 )
-@click.pass_obj
-def cli(session: Session, directory: Path | None) -> None:
+def cli() -> None:
     """Turn pinned requirements into a verified, offline install.
 
     lock -> wheelhouse -> check -> install. Without a LAYER, a command means all of them.
+
+    Exit status: 0 done, 1 findings or a failure that the message explains, 2 wrong usage or configuration, 3 a bug of
+    ours, 130 interrupted. `lockhouse COMMAND --help` says more.
     """
-    if directory:
-        session.cwd = (session.cwd / directory).resolve()
 
 
 def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
     """Run one command line and return its exit status; never raises."""
-    session = Session(cwd=cwd, environ=environ, stdout=stdout, stderr=stderr)
+    # As a git hook, we are told which repository we are in; what we start must not take it for its own.
+    session = Session(cwd=cwd, environ=process.outside_repository(environ), stdout=stdout, stderr=stderr)
     try:
         with contextlib.redirect_stdout(stdout):
             status = cli.main(args=list(argv), prog_name="lockhouse", standalone_mode=False, obj=session)
@@ -80,8 +85,10 @@ def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: T
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", file=stderr)
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit):
-        # Whoever read the output has had enough; click turns that into an exit of its own.
+    except SystemExit as exit_:
+        # click's own: what a shell asks for to complete a line was answered, or whoever read the output has had enough.
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+    except BrokenPipeError:
         return FAILED
     except OSError as error:
         session.error(LockhouseError(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)))

@@ -3,7 +3,6 @@
 Refuses unknown keys (naming the nearest right one), wrong types, and layers that are not there.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 import tomli
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from lockhouse.errors import ConfigError, Location, UsageError
 from lockhouse.redact import redact
@@ -40,6 +40,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
     ),
     "no-binary": ("none", "projects that are built from source though there is a wheel"),
+    "python": (
+        "that of `venv`, else the running one",
+        'the Python that the locks are for: `"3.11"`; an environment of another one is an error',
+    ),
     "venv": ("`.venv`", "the environment that `install` makes"),
     "wheelhouse": ("`wheelhouse`", "the directory of wheels"),
 }
@@ -58,7 +62,8 @@ class Layer:
 class Config:
     """A project: its root and what its configuration says, defaults filled in.
 
-    `environments` is None where the configuration names none: then the layers' own `-c` and `-r` decide.
+    `environments` is None where the configuration names none: then the layers' own `-c` and `-r` decide. `python` is the
+    series that the locks are for (`3.11`), or None.
     """
 
     root: Path
@@ -66,6 +71,7 @@ class Config:
     environments: Mapping[str, tuple[str, ...]] | None
     wheelhouse: Path
     venv: Path
+    python: str | None
     find_links: tuple[str, ...]
     connections: int
     index_for: tuple[tuple[str, str], ...]
@@ -89,6 +95,8 @@ class Config:
 
 def nearest(word: str, known: Iterable[str], otherwise: str) -> str:
     """Return a hint: the known word that is nearest, or all of them behind `otherwise`."""
+    import difflib  # noqa: PLC0415 - slow to import, and only an error needs it
+
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {close[0]!r}?" if close else f"{otherwise}: {', '.join(words) or 'none'}"
@@ -113,6 +121,7 @@ def load(root: Path) -> Config:
         environments=environments,
         wheelhouse=wheelhouse,
         venv=root / reader.text(table, "venv", ".venv"),
+        python=_python(reader, table),
         find_links=reader.texts(table, "find-links"),
         connections=reader.count(table, "connections", CONNECTIONS),
         index_for=_index_for(reader, table),
@@ -120,6 +129,26 @@ def load(root: Path) -> Config:
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
     )
+
+
+def _python(reader: "_Reader", table: Mapping[str, object]) -> str | None:
+    if "python" not in table:
+        return None
+    value = table["python"]
+    if isinstance(value, str) and not _is_series(value):
+        raise reader.error(f"'python' should be a series of Python 3, as 3.11 is, not {value!r}")
+    if not isinstance(value, str):
+        # Without quotes, 3.10 and 3.1 are the same number.
+        raise reader.error(f"'python' should be a string, not {value!r}", hint='write it in quotes: `python = "3.11"`')
+    return value
+
+
+def _is_series(text: str) -> bool:
+    try:
+        version = Version(text)
+    except InvalidVersion:
+        return False
+    return version.major == 3 and len(version.release) == 2 and text == f"{version.major}.{version.minor}"
 
 
 def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

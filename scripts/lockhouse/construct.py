@@ -16,20 +16,20 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from lockhouse import building, builds, files, fill, install, plan, sdist, wheel
+from lockhouse import building, builds, fill, hashing, install, plan, sdist, wheel
 from lockhouse.building import Workshop
 from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
 from lockhouse.digest import Digest
 from lockhouse.errors import FetchError, LockhouseError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
 from lockhouse.receive import receive
 from lockhouse.record import Line
-from lockhouse.sdist import SdistName, Unpacked
+from lockhouse.sdist import Unpacked
 from lockhouse.source import Source
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Wheelhouse
 
 
@@ -200,7 +200,7 @@ def _committed(config: Config) -> set[tuple[str, Digest]]:
     """Return the locks, build locks and record as they are now."""
     paths = [config.root / layer.lock for layer in config.layers.values()]
     paths += [*(config.root / builds.FOLDER).glob("*"), config.root / builds.RECORD]
-    return {(path.relative_to(config.root).as_posix(), files.digests(path)[0]) for path in paths if path.is_file()}
+    return {(path.relative_to(config.root).as_posix(), hashing.digests(path)[0]) for path in paths if path.is_file()}
 
 
 def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> Made:
@@ -229,7 +229,7 @@ def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> 
         raise LockhouseError(f"{need.label} has no build lock", hint="run `make lock`")
     line = Line(
         wheel=name.filename,
-        digest=files.digests(done.wheel)[0],
+        digest=hashing.digests(done.wheel)[0],
         sdist=here.path.name,
         sdist_digest=here.digest,
         build_lock=build_lock,
@@ -256,7 +256,7 @@ def _is_tied(name: WheelName) -> bool:
 
 def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: Path) -> Workshop:
     own = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{lock.name}-"))
-    if files.digests(here.path, {here.digest.algorithm})[0] != here.digest:
+    if hashing.digests(here.path, {here.digest.algorithm})[0] != here.digest:
         raise LockhouseError(f"{here.path.name} is not the locked sdist any more", hint="run `make wheelhouse` again")
     (own / "source").mkdir()
     unpacked = sdist.unpack(here.path, own / "source")

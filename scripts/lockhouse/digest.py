@@ -10,6 +10,8 @@ from typing import Self
 # The algorithms pip accepts under --require-hashes, with the length of their hexadecimal text.
 _STRONG = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+")
+# Nearly every digest, written as nearly everybody writes it; a lock holds thousands.
+_USUAL = re.compile(r"(sha256):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,6 +36,8 @@ class Digest:
         >>> Digest.parse("md5:d41d8cd98f00b204e9800998ecf8427e").strong
         False
         """
+        if usual := _USUAL.fullmatch(text):
+            return cls(usual[1], usual[2])
         algorithm, colon, value = text.strip().partition(":")
         algorithm, value = algorithm.lower(), value.lower()
         if not colon or not algorithm or not _HEX.fullmatch(value):

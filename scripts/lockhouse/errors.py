@@ -61,6 +61,10 @@ class WheelError(LockhouseError):
     """A file that should be a wheel is none, or is not a sound one."""
 
 
+class SdistError(LockhouseError):
+    """A file that should be a source distribution is none, or is not one that can be unpacked and built."""
+
+
 class TargetError(LockhouseError):
     """The target's interpreter cannot be asked, or is not one that Lockhouse can serve."""
 

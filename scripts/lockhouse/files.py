@@ -1,40 +1,17 @@
-"""Files on disk: atomic writes, digests, and a lock between two runs.
+"""Files on disk: atomic writes, and a lock between two runs.
 
 A file gets its final name only when it is whole: everything here writes beside it first, then renames.
 """
 
 import contextlib
 import errno
-import hashlib
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from lockhouse.digest import Digest
 from lockhouse.errors import BusyError
-
-_CHUNK = 1 << 20
-
-
-def digests(path: Path, algorithms: Iterable[str] = ("sha256",)) -> tuple[Digest, ...]:
-    """Return one digest of the file's bytes for each algorithm, reading the file once and in pieces; raises OSError."""
-    hashers = {name: hashlib.new(name) for name in sorted(set(algorithms))}
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            for hasher in hashers.values():
-                hasher.update(chunk)
-    return tuple(Digest(name, hasher.hexdigest()) for name, hasher in hashers.items())
-
-
-def digests_of_all(paths: Iterable[Path], algorithms: Iterable[str] = ("sha256",)) -> list[tuple[Digest, ...]]:
-    """Return `digests` of every path, in order, on as many threads as there are cores (hashing releases the GIL)."""
-    names = tuple(algorithms)
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(lambda path: digests(path, names), paths))
 
 
 @contextlib.contextmanager
@@ -43,6 +20,8 @@ def written(path: Path) -> Iterator[BinaryIO]:
 
     On any failure the old content stands. Raises OSError.
     """
+    import tempfile  # noqa: PLC0415 - slow to import, and what only reads has no use for it
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     beside = Path(name)
     try:

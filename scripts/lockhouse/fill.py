@@ -15,12 +15,12 @@ from typing import TypeAlias
 
 from lockhouse import plan
 from lockhouse.errors import FetchError, LockhouseError
+from lockhouse.filenames import WheelName
 from lockhouse.plan import Need
 from lockhouse.progress import Progress
 from lockhouse.receive import receive
 from lockhouse.source import Candidate, Listing, Source
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 # A wheel of so many bytes is begun as soon as it is known: the longest transfers decide when all is done.

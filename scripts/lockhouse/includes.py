@@ -3,8 +3,9 @@
 Refuses a file that includes itself, with the whole chain, and one that cannot be read, with the line that includes it.
 """
 
+import dataclasses
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -35,14 +36,28 @@ class Loaded:
     files: frozenset[Path]
 
 
-def load(path: Path, *, root: Path, environ: Mapping[str, str], may_be_missing: Set[Path] = frozenset()) -> Loaded:
-    """Read a file and every file that it includes; locations show paths relative to `root`.
+def load(
+    path: Path,
+    *,
+    root: Path,
+    environ: Mapping[str, str],
+    may_be_missing: Set[Path] = frozenset(),
+    read_bytes: Callable[[Path], bytes] = Path.read_bytes,
+    label: str = "",
+) -> Loaded:
+    """Read a file and every file that it includes; locations show paths relative to `root`, behind `label`.
 
     As in pip, a path is relative to the file that names it, and what a `-c` file includes by `-r` is required, not
     limited. A file of `may_be_missing` (absolute paths) that is not there says nothing. Raises RequirementsError for a
-    line, a file or a cycle that cannot be read.
+    line, a file or a cycle that cannot be read. `read_bytes` gets absolute paths, and raises OSError where there is no file.
     """
-    walk = _Walk(root=Path(os.path.abspath(root)), environ=environ, may_be_missing=may_be_missing)  # noqa: PTH100
+    walk = _Walk(
+        root=Path(os.path.abspath(root)),  # noqa: PTH100
+        environ=environ,
+        may_be_missing=may_be_missing,
+        read_bytes=read_bytes,
+        label=label,
+    )
     walk.visit(Path(os.path.abspath(path)), (), None, constraint=False)  # noqa: PTH100
     # One line per place: a file may be reached both as a requirement and as a constraint.
     return Loaded(
@@ -55,11 +70,15 @@ def load(path: Path, *, root: Path, environ: Mapping[str, str], may_be_missing: 
     )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclasses.dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class _Walk:
+    """What has been met on the way so far."""
+
     root: Path
     environ: Mapping[str, str]
     may_be_missing: Set[Path]
+    read_bytes: Callable[[Path], bytes]
+    label: str
     missing: set[Path] = field(default_factory=set)
     requirements: list[RequirementLine] = field(default_factory=list)
     constraints: list[RequirementLine] = field(default_factory=list)
@@ -98,7 +117,7 @@ class _Walk:
     def read(self, path: Path, includer: Location | None) -> RequirementsFile:
         shown = self.shown(path)
         try:
-            content = path.read_bytes()
+            content = self.read_bytes(path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise RequirementsError(
@@ -110,6 +129,6 @@ class _Walk:
 
     def shown(self, path: Path) -> PurePath:
         try:
-            return PurePath(os.path.relpath(path, self.root))
+            return PurePath(self.label + os.path.relpath(path, self.root))
         except ValueError:  # another drive
             return path

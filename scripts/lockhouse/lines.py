@@ -27,7 +27,7 @@ _BYTE_ORDER_MARKS = (
 )
 _DECLARED = re.compile(rb"coding[:=]\s*([-\w.]+)")
 _COMMENT = re.compile(r"(?:^|\s)#")
-_QUOTING = re.compile(r"""["'\\]""")
+_QUOTING = ('"', "'", "\\")
 # What shlex takes for blanks, and no other white space, parts words.
 _WORD = re.compile(r"[^ \t\r\n]+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -117,7 +117,7 @@ def logical_lines(text: str) -> tuple[tuple[str, ...], tuple[LogicalLine, ...]]:
     found: list[tuple[int, str, list[str]]] = []
     adjacent = False
     for number, joined in _joined(text):
-        mark = _COMMENT.search(joined)
+        mark = _COMMENT.search(joined) if "#" in joined else None
         body = (joined[: mark.start()] if mark else joined).strip()
         comment = joined[mark.end() :].rstrip() if mark else None
         if body:
@@ -153,7 +153,7 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     >>> expand("${HOST}/${PATH_}", {"HOST": "pkgs.example.com"})
     'pkgs.example.com/${PATH_}'
     """
-    for name in _VARIABLE.findall(text):
+    for name in _VARIABLE.findall(text) if "$" in text else ():
         text = text.replace(f"${{{name}}}", environ.get(name) or f"${{{name}}}")
     return text
 
@@ -188,7 +188,7 @@ def split(text: str) -> tuple[str, tuple[Given, ...]]:
 
 def _words(text: str) -> list[str]:
     # shlex reads letter by letter, which a lock of hundreds of hashes a pin makes felt.
-    return shlex.split(text) if _QUOTING.search(text) else _WORD.findall(text)
+    return shlex.split(text) if any(sign in text for sign in _QUOTING) else _WORD.findall(text)
 
 
 class _Parser(optparse.OptionParser):

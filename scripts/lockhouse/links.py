@@ -49,6 +49,8 @@ def kind(url: str) -> Literal["download", "vcs", "path", "other", "none"]:
     >>> kind("app @ https://pkgs.example.com/app.zip")
     'none'
     """
+    if ":" not in url and "//" not in url:
+        return "none"
     scheme = urlsplit(url).scheme
     if scheme in {"http", "https"}:
         return "download"

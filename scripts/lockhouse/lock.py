@@ -1,11 +1,11 @@
 """The step `lock`: recompile the layers whose lock no longer satisfies its sources, bases first, by pip-compile.
 
-A lock is replaced only when the new one is whole. Refuses to lock for another Python than the one that runs: the answer
-would be for the wrong one.
+A lock is replaced only when the new one is whole. Refuses to lock for another Python than the one that runs, or to move a
+lock to it unasked: the answer would be for the wrong one.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -15,14 +15,14 @@ from packaging.version import Version
 
 from lockhouse import project, resolution, solutions
 from lockhouse.config import nearest
-from lockhouse.errors import LockhouseError, UsageError
+from lockhouse.errors import Location, LockhouseError, TargetError, UsageError
 from lockhouse.layers import LoadedLayer
 from lockhouse.project import Project
 from lockhouse.resolution import Answer, Compiler
 from lockhouse.rules import Finding
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import disagreements, lock_findings
-from lockhouse.target import Target, running
+from lockhouse.target import Target, is_made, running
 
 # What pip-compile mends by compiling again, beside staleness itself.
 _MENDABLE = {"pin-loose", "pin-unhashed", "pin-weak-hash"}
@@ -115,9 +115,12 @@ def lock(
 
     `connect` says how pip-compile reaches the indexes, and is called only if something must be resolved; `starting`
     hears of each layer before it is compiled, and why. What fails keeps back only the layers that build on it. Raises
-    UsageError for an upgrade of something that no layer pins, LockhouseError for what failed, at the end.
+    UsageError for an upgrade of something that no layer pins, TargetError where another Python would have to compile, before
+    anything is done, and LockhouseError for what failed, at the end.
     """
     _refuse_unknown(layers, upgrade)
+    if any(layer.sources and _concerns(upgrade, layer) for layer in layers) or stale_layers(current, layers, target):
+        refuse_other_python(current, layers, target, moving=upgrade.all)
     names = {layer.name for layer in layers}
     order = TopologicalSorter({layer.name: layer.bases & names for layer in layers})
     order.prepare()
@@ -135,7 +138,6 @@ def lock(
                     if not layer.sources or not (reasons or _concerns(upgrade, layer)):
                         order.done(name)
                         continue
-                    _refuse_other_python(target)
                     starting(name, reasons)
                     compiler = compiler or connect()
                     options = _upgrade_options(upgrade, layer)
@@ -161,13 +163,30 @@ def lock(
         raise failures[0] if len(failures) == 1 else LockhouseError("\n".join(error.reason for error in failures))
 
 
-def _refuse_other_python(target: Target) -> None:
-    if target.series != running().series:
-        raise LockhouseError(
-            f"the target has Python {target.series}, and Lockhouse runs on {running().series}: "
-            "the lock would be for the wrong one",
-            hint=f"run Lockhouse with Python {target.series}",
+def refuse_other_python(current: Project, layers: Iterable[LoadedLayer], target: Target, *, moving: bool) -> None:
+    """Raise TargetError where locks that are compiled now would be for another Python than the project's.
+
+    That is the target's; where neither the configuration nor an environment tells, it is the one that the locks of the
+    layers were compiled for, unless they are `moving` on purpose.
+    """
+    ours = running().series
+    if target.series != ours:
+        raise TargetError(
+            f"the target has Python {target.series}, and Lockhouse runs on {ours}: the lock would be for the wrong one",
+            hint=f"run Lockhouse with Python {target.series}: "
+            f"a pre-commit hook with `language_version: python{target.series}`, "
+            f"make after `rm -rf .lockhouse/tools` with LOCKHOUSE_PYTHON=python{target.series}",
         )
+    if moving or current.config.python or is_made(current.config.venv):
+        return
+    for layer in layers:
+        theirs = layer.lock.header.python if layer.lock else None
+        if layer.lock and theirs not in {None, ours}:
+            raise TargetError(
+                f"the lock was compiled for Python {theirs}, Lockhouse runs on {ours}, and nothing says which is the project's",
+                where=Location(layer.lock.path, 1),
+                hint=f'write into [tool.lockhouse] `python = "{theirs}"` to stay, or `python = "{ours}"` to move',
+            )
 
 
 def _upgrade_options(upgrade: Upgrade, layer: LoadedLayer) -> list[str]:

@@ -12,12 +12,11 @@ from packaging.version import Version
 
 from lockhouse.builds import Builds
 from lockhouse.digest import Digest
-from lockhouse.errors import WheelError
+from lockhouse.errors import SdistError, WheelError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.requirements import Pin
-from lockhouse.sdist import SdistError, SdistName
 from lockhouse.source import Candidate, Listing
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 from lockhouse.wheelhouse import Inventory, StoredWheel
 
 

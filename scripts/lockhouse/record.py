@@ -3,8 +3,6 @@
 A line is a claim that another build can prove. What cannot be read, or contradicts itself, is refused with file and line.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -12,10 +10,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from lockhouse import files
 from lockhouse.digest import Digest
 from lockhouse.errors import Location, LockhouseError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.redact import redact
 from lockhouse.requirements import Pin
-from lockhouse.sdist import SdistName
-from lockhouse.wheel import WheelName
 
 _HEADER = (
     "# Which wheel each source distribution was built to. Written by `lockhouse lock`; belongs into version control.\n"
@@ -85,6 +82,11 @@ def read(path: Path, shown: PurePath) -> Record:
         content = path.read_bytes()
     except FileNotFoundError:
         return Record()
+    return parse_bytes(content, shown)
+
+
+def parse_bytes(content: bytes, shown: PurePath) -> Record:
+    """Read the content of a record as it is on disk; raises RecordError."""
     try:
         return parse(content.decode("utf-8"), shown)
     except UnicodeDecodeError as error:
@@ -152,6 +154,9 @@ def build_lock_digest(pins: Iterable[Pin]) -> Digest:
 
     Comments, order, and the credentials in a URL do not count.
     """
+    import hashlib  # noqa: PLC0415 - slow to import, and most projects build nothing
+    import json  # noqa: PLC0415
+
     rows = {
         (
             pin.name,

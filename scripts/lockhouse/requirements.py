@@ -5,6 +5,7 @@ line, a marker behind the options. It opens no URL, imports no pip, and judges n
 weak is the rules' business. The format: https://pip.pypa.io/en/stable/reference/requirements-file-format/.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -12,8 +13,8 @@ from typing import Literal, TypeAlias
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import NormalizedName, canonicalize_name, is_normalized_name
 from packaging.version import InvalidVersion, Version
 
 from lockhouse import links
@@ -288,8 +289,29 @@ def _marker(text: str) -> Marker | None:
         ) from error
 
 
-def _named(text: str) -> Requirement | None:
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """What `Requirement` says of a name and one exact version."""
+
+    name: str
+    specifier: SpecifierSet
+    extras: frozenset[str] = frozenset()
+    url: None = None
+
+
+def _plain(text: str) -> _Plain | None:
+    """Read `name==version` without a parser, for it is nearly every line of a lock; None for anything else."""
+    name, _, version = text.partition("==")
+    if version[:1].isdigit() and version.isascii() and is_normalized_name(name) and "," not in version:
+        with contextlib.suppress(InvalidSpecifier):
+            return _Plain(name, SpecifierSet(f"=={version}"))
+    return None
+
+
+def _named(text: str) -> Requirement | _Plain | None:
     """Read a requirement that begins with a name; None for what only a file system could explain."""
+    if plain := _plain(text):
+        return plain
     try:
         return Requirement(text)
     except InvalidRequirement as error:
@@ -304,7 +326,7 @@ def _hashes(given: Sequence[Given], url: str | None) -> tuple[Digest, ...]:
     found: list[Digest] = []
     for text in (value or "" for name, value in given if name == "--hash"):
         digest = Digest.parse(text)
-        if text.partition(":")[0] != digest.algorithm or len(text) != len(str(digest)):
+        if not text.startswith(digest.algorithm) or len(text) != len(digest.algorithm) + 1 + len(digest.hex):
             raise UnreadableError(f"not a digest: {text!r}", "write the algorithm in small letters, and no blanks")
         found.append(digest)
     in_url = links.digest(url) if url else None

@@ -1,4 +1,4 @@
-"""Source distributions: what a file name says (PEP 625), what is in the archive, and what builds it (PEP 517, PEP 518).
+"""Source distributions: unpacks them, to the same files on every machine.
 
 Refuses archives that leave their one folder, hold devices, overwrite themselves, or swell as only a bomb does.
 """
@@ -17,18 +17,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import IO, Any
+from typing import IO
 
-import tomli
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import Version
+from lockhouse.buildsystem import HINT, BuildSystem
+from lockhouse.errors import Location, SdistError
+from lockhouse.filenames import SDIST_SUFFIXES
 
-from lockhouse.errors import Location, LockhouseError
-from lockhouse.redact import redact
-
-# What PyPI has ever taken as a source distribution and pip still reads.
-_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 # The times that a zip can hold: the first second of 1980 to the last even one of 2107, UTC.
 _EARLIEST, _LATEST = 315532800, 4354819198
 # tarfile reads a header in one piece, however long it claims to be; members are read in smaller pieces.
@@ -41,141 +35,6 @@ _UNSOUND = (
 )  # fmt: skip
 _NOT_ITS_FAULT = {errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.EROFS}
 _LINKS_HAVE_TIMES = os.utime in os.supports_follow_symlinks
-_HINT = "it cannot be built safely as it is: pin another release"
-
-
-class SdistError(LockhouseError):
-    """A file that should be a source distribution is none, or is not one that can be unpacked and built."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SdistName:
-    """A source distribution's file name, read."""
-
-    filename: str
-    name: NormalizedName
-    version: Version
-
-    @classmethod
-    def parse(cls, filename: str, project: NormalizedName | None = None) -> "SdistName":
-        """Read a file name with any suffix that pip takes from PyPI; raises SdistError where it is no sdist's name.
-
-        The version follows the last dash (PEP 625). Where it holds dashes itself, as old ones do, `project` tells where
-        the name ends; this is how pip reads it.
-
-        >>> [SdistName.parse("demo-1.0-1.tgz", project).version for project in (None, canonicalize_name("demo"))]
-        [<Version('1')>, <Version('1.0.post1')>]
-        """
-        try:
-            name, version = _split(filename, project)
-            return cls(filename=filename, name=canonicalize_name(name, validate=True), version=Version(version))
-        except ValueError as error:
-            raise SdistError(f"{filename!r} is not a source distribution's file name: {error}") from error
-
-
-def _split(filename: str, project: NormalizedName | None) -> tuple[str, str]:
-    suffix = next((suffix for suffix in _SUFFIXES if filename.endswith(suffix)), None)
-    # packaging would read over blanks around a version.
-    if suffix is None or any(letter.isspace() for letter in filename):
-        raise ValueError(f"expected NAME-VERSION and one of {', '.join(_SUFFIXES)}")
-    stem = filename.removesuffix(suffix)
-    for at, letter in enumerate(stem):
-        if letter == "-" and canonicalize_name(stem[:at]) == project:
-            return stem[:at], stem[at + 1 :]
-    name, _, version = stem.rpartition("-")
-    return name, version
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSystem:
-    """What `[build-system]` says: requirements as they stand there (PEP 508), the backend, and where an own one lies.
-
-    `legacy`: no backend is named, so it is setuptools, which runs `setup.py` (PEP 517).
-    """
-
-    requires: tuple[str, ...]
-    backend: str
-    backend_path: tuple[str, ...]
-    legacy: bool
-
-    @classmethod
-    def read(cls, folder: Path, shown: PurePath) -> "BuildSystem":
-        """Read the `pyproject.toml` of an unpacked sdist; raises SdistError, which names it as a file of `shown`.
-
-        Without one, or without the table, it is what pip and pypa/build take it for.
-        """
-        reader = _TableReader(Location(shown / "pyproject.toml"))
-        document = reader.document(folder / "pyproject.toml")
-        if document is None and not (folder / "setup.py").is_file():
-            raise SdistError("has neither a pyproject.toml nor a setup.py", where=Location(shown), hint=_HINT)
-        table = (document or {}).get("build-system", {"requires": ["setuptools >= 40.8.0"]})
-        if not isinstance(table, dict):
-            raise reader.error("'build-system' should be a table")
-        if unknown := sorted(table.keys() - {"requires", "build-backend", "backend-path"}):
-            raise reader.error(f"'build-system' has a key that no backend knows: {unknown[0]!r}")
-        if "requires" not in table:
-            raise reader.error("'build-system' has no 'requires'")
-        backend = table.get("build-backend", "setuptools.build_meta:__legacy__")
-        if not isinstance(backend, str) or not backend:
-            raise reader.error("'build-backend' should be the name of a module")
-        return cls(
-            requires=reader.requirements(table),
-            backend=backend,
-            backend_path=reader.folders(table, folder),
-            legacy="build-backend" not in table,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _TableReader:
-    """Reads one `pyproject.toml` and knows where it is, for the errors."""
-
-    where: Location
-
-    def error(self, reason: str) -> SdistError:
-        return SdistError(reason, where=self.where, hint=_HINT)
-
-    def document(self, path: Path) -> dict[str, Any] | None:
-        try:
-            if path.stat().st_size > _LONGEST_READ:
-                raise self.error(f"is larger than {_LONGEST_READ >> 20} MiB")
-            return tomli.loads(path.read_bytes().decode("utf-8"))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self.error(f"cannot be read: {error.strerror}") from error
-        except (ValueError, RecursionError) as error:
-            raise self.error(f"is not valid TOML: {error}") from error
-
-    def texts(self, table: dict[str, Any], key: str) -> tuple[str, ...]:
-        found = table.get(key, [])
-        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-            raise self.error(f"{key!r} should be a list of strings")
-        return tuple(found)
-
-    def requirements(self, table: dict[str, Any]) -> tuple[str, ...]:
-        found = self.texts(table, "requires")
-        for text in found:
-            try:
-                Requirement(text)
-            except InvalidRequirement as error:
-                # packaging draws a picture below the first line.
-                reason = str(error).partition("\n")[0]
-                raise self.error(f"{redact(text)!r} in 'requires' is no requirement: {redact(reason)}") from error
-        return found
-
-    def folders(self, table: dict[str, Any], root: Path) -> tuple[str, ...]:
-        found = self.texts(table, "backend-path")
-        for text in found:
-            path = PureWindowsPath(text)
-            try:
-                inside = (root / text).resolve(strict=True).is_relative_to(root.resolve())
-                usable = inside and not path.anchor and (root / text).is_dir()
-            except (OSError, ValueError, RuntimeError):
-                usable = False
-            if not usable:
-                raise self.error(f"{text!r} in 'backend-path' is no folder of the source distribution")
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,10 +80,10 @@ def unpack(archive: Path, into: Path, *, limits: Limits = _LIMITS) -> Unpacked:
         try:
             if archive.name.endswith(".zip"):
                 _unzip(file, tree)
-            elif archive.name.endswith(_SUFFIXES):
+            elif archive.name.endswith(SDIST_SUFFIXES):
                 _untar(file, tree, bzip2=archive.name.endswith(".bz2"))
             else:
-                raise tree.error(f"should be an archive of the kind {', '.join(_SUFFIXES)}")
+                raise tree.error(f"should be an archive of the kind {', '.join(SDIST_SUFFIXES)}")
             folder, epoch = tree.finish()
         except (FileExistsError, NotADirectoryError) as error:
             raise tree.member_error("stands where another member stands") from error
@@ -256,7 +115,7 @@ class _Tree:
         self._links: list[tuple[str, Path, str]] = []
 
     def error(self, reason: str) -> SdistError:
-        return SdistError(reason, where=self._where, hint=_HINT)
+        return SdistError(reason, where=self._where, hint=HINT)
 
     def member_error(self, reason: str) -> SdistError:
         return self.error(f"the archive {reason}" if self._member is None else f"the member {self._member!r} {reason}")

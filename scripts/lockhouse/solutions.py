@@ -9,13 +9,13 @@ from packaging.version import Version
 
 from lockhouse import plan, wheel
 from lockhouse.errors import WheelError
+from lockhouse.filenames import WheelName
 from lockhouse.layers import LoadedLayer
 from lockhouse.metadata import Metadata
 from lockhouse.project import Project
 from lockhouse.requirements import Pin
 from lockhouse.rules.dependencies import Graph, Pinned
 from lockhouse.target import Target
-from lockhouse.wheel import WheelName
 
 # By `Need.key`: the wheel's path as people read it, its version, and its METADATA, if it can be read.
 Wheels = Mapping[object, tuple[PurePath, Version, Metadata | None]]

@@ -1,10 +1,9 @@
 """What an install is for: an ordered list of wheel tags and a marker environment, asked of an interpreter.
 
-Refuses an interpreter that does not answer, and Pythons that no supported pip serves.
+Of a configured Python that is not here to be asked, both are worked out; see `of_series`. Refuses an interpreter that does not answer, and Pythons that no supported pip serves.
 """
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 import packaging
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag, sys_tags
+from packaging.tags import Tag, compatible_tags, cpython_tags, sys_tags
 from packaging.version import Version
 
 from lockhouse import process
@@ -29,6 +28,9 @@ from packaging.tags import sys_tags
 tags = [[tag.interpreter, tag.abi, tag.platform] for tag in sys_tags()]
 print(json.dumps({"tags": tags, "markers": default_environment()}))
 """
+
+# More than any series has had, or will have, of patch releases.
+_LATE = 99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,20 +103,50 @@ def is_made(environment: Path) -> bool:
     return any(environment.iterdir())
 
 
-def of_environment(environment: Path, *, environ: Mapping[str, str]) -> Target:
-    """Return the target of a virtual environment, or of the running Python where there is none yet.
+def of_series(series: str) -> Target:
+    """Return a CPython of the series (`3.11`) on this platform, without asking it: the running one if that is of it.
 
-    Raises TargetError where the environment is there but its interpreter does not answer.
+    Else its tags are those that packaging gives a default build of it here; its markers are the running Python's, but for
+    those that tell Pythons apart. As nobody knows which release of the series it is, it counts as a late one (3.11.99):
+    `python_full_version < "3.11.3"` is meant for old ones. Its interpreter is the name under which the PATH has it.
+    """
+    us = running()
+    major, minor = map(int, series.split("."))
+    if series == us.series and us.markers["implementation_name"] == "cpython":
+        return us
+    name, full = f"cp{major}{minor}", f"{series}.{_LATE}"
+    tags = (*cpython_tags((major, minor), abis=[name]), *compatible_tags((major, minor), interpreter=name))
+    markers = {
+        **us.markers,
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "platform_python_implementation": "CPython",
+        "python_full_version": full,
+        "python_version": series,
+    }
+    return Target(interpreter=Path(f"python{series}"), tags=tags, markers=markers)
+
+
+def of_environment(environment: Path, *, series: str | None = None, environ: Mapping[str, str]) -> Target:
+    """Return the target of a virtual environment, or of the series, or of the running Python, where there is none yet.
+
+    Raises TargetError where the environment is there but its interpreter does not answer, or is of another series.
     """
     interpreter = interpreter_of(environment)
     if not is_made(environment):
-        return running()
+        return of_series(series) if series else running()
     if not (environment / "pyvenv.cfg").is_file():
         raise TargetError(
             f"{environment} is not a virtual environment (it has no pyvenv.cfg)",
             hint="move it out of the way, or set another `venv` in [tool.lockhouse]",
         )
-    return of_interpreter(interpreter, environ=environ)
+    found = of_interpreter(interpreter, environ=environ)
+    if series and found.series != series:
+        raise TargetError(
+            f'the environment {environment.name} has Python {found.series}, and [tool.lockhouse] says `python = "{series}"`',
+            hint=f"remove {environment} and run `make install`, which makes it anew, or change `python`",
+        )
+    return found
 
 
 def of_interpreter(interpreter: Path, *, environ: Mapping[str, str]) -> Target:
@@ -123,6 +155,8 @@ def of_interpreter(interpreter: Path, *, environ: Mapping[str, str]) -> Target:
         # The same binary gives the same answers, whichever environment it is called through.
         us = running()
         return Target(interpreter=interpreter, tags=us.tags, markers=us.markers)
+    import json  # noqa: PLC0415 - slow to import, and seldom is another interpreter asked
+
     lent = Path(packaging.__file__).parent.parent
     try:
         said = process.run(

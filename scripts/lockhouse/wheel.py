@@ -1,4 +1,4 @@
-"""Wheels: what a file name says (PEP 427), and whether the archive holds what the name and RECORD promise.
+"""Wheels (PEP 427): whether the archive holds what the file name and RECORD promise.
 
 Refuses archives that are no zip, members that leave the tree, and metadata that disagrees with the name.
 """
@@ -17,17 +17,11 @@ from email.parser import HeaderParser
 from pathlib import Path, PureWindowsPath
 
 from packaging.tags import InvalidTag, Tag, parse_tag
-from packaging.utils import (
-    BuildTag,
-    InvalidName,
-    InvalidWheelFilename,
-    NormalizedName,
-    canonicalize_name,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from lockhouse.errors import WheelError
+from lockhouse.filenames import WheelName
 from lockhouse.metadata import Metadata
 
 # A METADATA, WHEEL or RECORD larger than this is no honest one; the zip's own statement of size is not trusted either.
@@ -37,30 +31,6 @@ _UNSOUND = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, NotImplementedError,
     RuntimeError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelName:
-    """A wheel's file name, read: the project, its version, the build tag (`()` for none) and the tags."""
-
-    filename: str
-    name: NormalizedName
-    version: Version
-    build: BuildTag
-    tags: frozenset[Tag]
-
-    @classmethod
-    def parse(cls, filename: str) -> "WheelName":
-        """Read a wheel's file name; raises WheelError where it is not one.
-
-        >>> WheelName.parse("six-1.16.0-1-py2.py3-none-any.whl").build
-        (1, '')
-        """
-        try:
-            name, version, build, tags = parse_wheel_filename(filename)
-        except (InvalidWheelFilename, InvalidVersion, InvalidName) as error:
-            raise WheelError(f"{filename!r} is not a wheel's file name: {error}") from error
-        return cls(filename=filename, name=name, version=version, build=build, tags=tags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from lockhouse import files
+from lockhouse import files, hashing
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
-from lockhouse.wheel import WheelName
+from lockhouse.filenames import WheelName
 
 SCHEMA = 1
 _OWN = {".lockhouse", "SHA256SUMS"}
@@ -106,7 +106,7 @@ class Wheelhouse:
             for path in self.sdist_folder.glob("*")
             if path.is_file() and not path.is_symlink() and not path.name.startswith(".")
         )
-        digests = files.digests_of_all(paths, {"sha256", *algorithms})
+        digests = hashing.digests_of_all(paths, {"sha256", *algorithms})
         return tuple(
             StoredSdist(filename=path.name, digests=frozenset(known))
             for path, known in zip(paths, digests, strict=True)
@@ -130,7 +130,7 @@ class Wheelhouse:
                 except WheelError as error:
                     mine = entry.is_symlink() or (entry.name.endswith(".whl") and entry.is_file(follow_symlinks=False))
                     strays.append(Stray(filename=entry.name, reason=error.reason, removable=mine))
-        digests = files.digests_of_all((path for _, path in found), {"sha256", *algorithms})
+        digests = hashing.digests_of_all((path for _, path in found), {"sha256", *algorithms})
         return Inventory(
             present=True,
             wheels=tuple(

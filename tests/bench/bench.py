@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.measure import Run, run
@@ -65,16 +65,19 @@ class Bench:
 
     def environ(self, address: Address, home: Path) -> dict[str, str]:
         """Return the variables of a clean user whose pip and uv know the index."""
-        home.mkdir(parents=True, exist_ok=True)
         return {
-            **clean_environ(home),
+            **self.clean(home),
             "PIP_INDEX_URL": address.url,
             "PIP_CERT": address.ca,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "UV_INDEX_URL": address.url,
             "SSL_CERT_FILE": address.ca,
-            "PYTHONPATH": str(ROOT / "scripts"),
         }
+
+    def clean(self, home: Path) -> dict[str, str]:
+        """Return the variables of a clean user who asks no index."""
+        home.mkdir(parents=True, exist_ok=True)
+        return {**clean_environ(home), "PYTHONPATH": str(ROOT / "scripts")}
 
     def folder(self) -> Path:
         """Return a new empty folder."""
@@ -100,7 +103,7 @@ def command(argv: Sequence[str | Path], cwd: Path, environ: dict[str, str], serv
     if served:
         served.served()
     done = run(argv, cwd=cwd, environ=environ)
-    return Run(done.seconds, done.memory, served.served()) if served else done
+    return replace(done, served=served.served()) if served else done
 
 
 def emptied(*folders: Path) -> None:

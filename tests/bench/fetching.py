@@ -1,4 +1,4 @@
-"""The rows about fetching and checking a whole lock: Lockhouse, pip, uv, sha256sum and the floor."""
+"""The rows about fetching a whole lock: Lockhouse, pip, uv and the floor."""
 
 import functools
 import shutil
@@ -95,8 +95,6 @@ def _rows(bench: Bench, material: stuff.Material, project: Path, address: Addres
         Row("uv pip sync, cold", fresh, lambda: theirs(uv)),
         Row("lockhouse, 5 pins changed", drop, lambda: ours([*LOCKHOUSE, "wheelhouse"])),
         Row("lockhouse, nothing to do", lambda: None, lambda: ours([*LOCKHOUSE, "wheelhouse"])),
-        Row("check", lambda: None, lambda: ours([*LOCKHOUSE, "check"])),
-        Row("sha256sum", lambda: None, lambda: ours(["sha256sum", *sorted(house.glob("*.whl"))])),
         Row("pip wheel --find-links, all there", lambda: emptied(out), lambda: theirs(wheel)),
         Row("pip download, cold", lambda: emptied(out, home), lambda: theirs(download)),
         Row("pip download, again", lambda: emptied(out), lambda: theirs(download)),

@@ -3,6 +3,7 @@
 import shutil
 
 from bench.bench import LOCKHOUSE, Bench, command
+from bench.checking import knows_deep
 from bench.measure import Row, Run, alternating
 from support.wheels import build_wheel, sha256
 
@@ -10,8 +11,9 @@ SIZES = (10, 100, 1000)
 
 
 def measured(bench: Bench, rounds: int) -> dict[str, Run]:
-    """Measure a cold fetch, a fetch with nothing to do, and a check for each number of pins."""
+    """Measure a cold fetch, a fetch with nothing to do, and each kind of check for each number of pins."""
     results: dict[str, Run] = {}
+    options = ["", " --locks-only", *([" --deep"] if knows_deep(bench) else [])]
     folder = bench.folder()
     hashes = [sha256(build_wheel(folder, f"tiny{number}", "1.0")) for number in range(max(SIZES))]
     with bench.serving(folder) as address:
@@ -32,10 +34,15 @@ def measured(bench: Bench, rounds: int) -> dict[str, Run]:
                         lambda: None,
                         lambda project=project: command([*LOCKHOUSE, "wheelhouse"], project, environ),  # type: ignore[misc]
                     ),
-                    Row(
-                        f"{size} pins, check",
-                        lambda: None,
-                        lambda project=project: command([*LOCKHOUSE, "check"], project, environ),  # type: ignore[misc]
+                    *(
+                        Row(
+                            f"{size} pins, check{option}",
+                            lambda: None,
+                            lambda project=project, option=option: command(  # type: ignore[misc]
+                                [*LOCKHOUSE, "check", *option.split()], project, environ
+                            ),
+                        )
+                        for option in options
                     ),
                 ],
                 rounds,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lockhouse import requirements
+from lockhouse.filenames import WheelName
 from lockhouse.requirements import Pin, RequirementLine
-from lockhouse.wheel import WheelName
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = ROOT / "tests" / "data" / "locks"

@@ -21,8 +21,8 @@ from lockhouse.building.diagnosis import BuildError, failed, shown
 from lockhouse.building.sandbox import NAMESPACES, NO_SANDBOX, Sandbox, isolation_here, lent, sandbox_here
 from lockhouse.building.variables import build_environ
 from lockhouse.errors import ProcessError, WheelError
+from lockhouse.filenames import WheelName
 from lockhouse.target import interpreter_of
-from lockhouse.wheel import WheelName
 
 __all__ = ["BuildError", "Built", "Workshop", "build", "isolation_here", "requires"]
 

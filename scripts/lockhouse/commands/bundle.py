@@ -23,7 +23,18 @@ from lockhouse.wheelhouse import Wheelhouse
 @click.option("--sbom", is_flag=True, help="Add an SBOM (CycloneDX), in the archive and beside it.")
 @command
 def bundle(session: Session, layers: tuple[str, ...], output: Path | None, sbom: bool) -> int:
-    """Check, then write one archive that installs itself on a machine without a network."""
+    """Check, then write one archive for a machine without a network.
+
+    It holds the wheels, the locks, pip, and `install.py`, which needs nothing but a Python of the same series there. Layers
+    are meant as by `install`. The line that is printed in the end is to be run there before the archive is unpacked: it must
+    have come on another way.
+
+    \b
+      lockhouse bundle
+      lockhouse bundle main --output app.tar
+
+    Exit status 1, and nothing written, if there are findings.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     chosen = current.environment(layers)
     where = session.target(current)

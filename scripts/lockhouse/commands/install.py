@@ -16,7 +16,18 @@ from lockhouse.wheelhouse import Wheelhouse
 @layers
 @command
 def install(session: Session, layers: tuple[str, ...]) -> int:
-    """Check, then put the locked wheels into the environment, without an index and without a network."""
+    """Check, then install the locked wheels and nothing else.
+
+    They go into the environment (`.venv`, unless configured), each by its hash, without an index and without a network.
+    Layers that are named must belong to one environment; without one, the environment `default`, the only one, or that of
+    the layer `main` is meant.
+
+    \b
+      lockhouse install
+      lockhouse install main dev
+
+    Exit status 1, and nothing installed, if there are findings.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     chosen = current.environment(layers)
     where = session.target(current)

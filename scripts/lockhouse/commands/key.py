@@ -11,7 +11,16 @@ from lockhouse.key import cache_key
 @layers
 @command
 def key(session: Session, layers: tuple[str, ...]) -> int:
-    """Print the name under which CI can cache the wheelhouse."""
+    """Print the name under which CI can cache the wheelhouse.
+
+    It is made from pins, hashes, the record and the platform, and changes with what is needed, not with comments or order.
+
+    \b
+      lockhouse key            for all layers
+      lockhouse key main       for one
+
+    Exit status 1 if a lock is missing, or holds what cannot be fetched by hash.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     chosen = current.named(layers)
     where = session.target(current)

@@ -24,7 +24,18 @@ from lockhouse.target import Target
 @click.option("--check", "only_say", is_flag=True, help="Only say what would be recompiled; exit 1 if anything would.")
 @command
 def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[str, ...], only_say: bool) -> int:
-    """Recompile the layers whose lock no longer satisfies its sources."""
+    """Recompile the locks that no longer satisfy their sources.
+
+    pip-compile resolves them, bases first, and an index is asked only if something must be resolved. No pin moves that need
+    not, unless you let it. Pins without a wheel get a lock for their build and a line in the record. Commit what changes.
+
+    \b
+      lockhouse lock                  whatever is stale
+      lockhouse lock --check          only say what is
+      lockhouse lock -P requests      let one project move
+
+    Exit status 1 if something cannot be locked, or anything would be recompiled under --check.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     chosen = current.named(layers)
     where = session.target(current)
@@ -43,6 +54,7 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
 
+        step.refuse_other_python(current, (), where, moving=upgrade)
         return index.compiler(current.config, session.environ)
 
     def starting(name: str, reasons: Sequence[Any]) -> None:
@@ -102,6 +114,9 @@ def _lock_builds(
         return [f"--upgrade-package={name}" for name in names if name in pinned]
 
     yard = yard_of(session, current, where)
+    if buildlock.unrecorded(current, yard):
+        compiled = [lock.layer for lock in current.builds.locks.values()]
+        step.refuse_other_python(current, compiled, where, moving=everything)
     done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
     for name in done.dropped:
         session.message(f"removed the build lock of {name}, which no layer pins any more")

@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -31,6 +31,8 @@ class Session:
     stderr: TextIO
     quiet: bool = False
     verbose: bool = False
+    # Whether the user named the project's directory: then none above it is meant.
+    named: bool = False
 
     def result(self, text: str) -> None:
         """Print a result."""
@@ -50,12 +52,21 @@ class Session:
         click.echo(text, file=stream, color=colour)
 
     def load(self) -> Project:
-        """Read the project in or above the working directory."""
-        return project.read(config.load(_root(self.cwd)), self.environ)
+        """Read the project in the directory that was named, else in or above the working directory."""
+        return project.read(self.configuration(), self.environ)
+
+    def configuration(self) -> config.Config:
+        """Read the configuration of the project, and no lock or source."""
+        return config.load(self.root)
+
+    @property
+    def root(self) -> Path:
+        """The directory that was named, else the project's in or above the working directory, else that one."""
+        return self.cwd if self.named else _root(self.cwd)
 
     def target(self, current: Project) -> Target:
-        """Return the environment's interpreter, or the running one."""
-        return target.of_environment(current.config.venv, environ=self.environ)
+        """Return the configured Python, which the environment's must be, else the environment's, else the running one."""
+        return target.of_environment(current.config.venv, series=current.config.python, environ=self.environ)
 
     def waiting(self) -> None:
         """Tell that another run is being waited for."""
@@ -77,6 +88,26 @@ def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
     return callback
 
 
+def _work_in(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    session = context.find_object(Session)
+    if value is not None and session:
+        folder = (session.cwd / value).resolve()
+        if not folder.is_dir():
+            raise click.BadParameter(f"there is no directory {str(value)!r}")
+        session.cwd, session.named = folder, True
+
+
+# Before the command and behind it: pre-commit, for one, can only add arguments at the end.
+directory = click.option(
+    "-C",
+    "--directory",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_work_in,
+    help="Work on the project in this directory instead of the one here or above.",
+)
+
+
 def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
     """Give a command the options that all have."""
     for flags, name, text in (
@@ -84,10 +115,27 @@ def command(function: Callable[..., int | None]) -> Callable[..., int | None]:
         (("-v", "--verbose"), "verbose", "Print more about what is done."),
     ):
         function = click.option(*flags, is_flag=True, expose_value=False, callback=_set(name), help=text)(function)
-    return click.pass_obj(function)
+    return click.pass_obj(directory(function))
 
 
-layers = click.argument("layers", nargs=-1, metavar="[LAYER]...")
+def layer_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the layers that a word of the command line may become, for a shell; none where nothing can be read."""
+    session = context.find_object(Session)
+    if session is None:
+        return []
+    folder = context.find_root().params.get("directory")
+    there = replace(session, cwd=session.cwd / folder) if folder else session
+    try:
+        names = there.configuration().layers
+    except (LockhouseError, OSError, ValueError, RecursionError):
+        # A shell asks for words, and has no place for an error; the command itself will tell it.
+        return []
+    given = context.params.get(parameter.name or "") or ()
+    # A line of the answer is a word; a name with a line end in it would be two.
+    return [name for name in names if name.startswith(incomplete) and name not in given and name.isprintable()]
+
+
+layers = click.argument("layers", nargs=-1, metavar="[LAYER]...", shell_complete=layer_names)
 
 
 def elapsed(began: float) -> str:

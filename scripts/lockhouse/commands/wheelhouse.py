@@ -22,7 +22,18 @@ from lockhouse.wheelhouse import Wheelhouse
 @click.option("--rebuild", is_flag=True, help="Build every recorded wheel again, and compare.")
 @command
 def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool, record: bool, rebuild: bool) -> int:
-    """Make the directory of wheels exactly what the locks say."""
+    """Make the directory of wheels exactly what the locks say.
+
+    Keeps what is right, fetches what is missing, builds what has no wheel, and removes what no lock asks for. Every byte is
+    compared with its locked hash before a file gets its name. The network is used only for what is missing.
+
+    \b
+      lockhouse wheelhouse             for all layers
+      lockhouse wheelhouse dev         what dev needs; what others need stays
+      lockhouse wheelhouse --record    on a platform where `lock` did not run
+
+    Exit status 1 if a wheel is missing in the end, or a build gave other bytes than recorded.
+    """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     house = Wheelhouse(current.config.wheelhouse)
     if if_missing and not house.needs_first_fill:

@@ -1,18 +1,24 @@
 """Rules about what is committed of builds: each build lock answers its source, is for the pinned sdist, and is needed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from lockhouse.builds import FOLDER, BuildLock
 from lockhouse.errors import Location
-from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.requirements import Pin
 from lockhouse.rules import Finding, finding
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.locks import lock_findings
 from lockhouse.target import Target
-from lockhouse.wheelhouse import StoredSdist
+
+if TYPE_CHECKING:
+    # Slow to import, and a check of the locks alone has no use for them.
+    from lockhouse.plan import Need
+    from lockhouse.wheelhouse import StoredSdist
 
 
 def build_findings(project: Project, target: Target) -> Iterator[Finding]:

@@ -4,12 +4,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
-from lockhouse.errors import Location, WheelError
+from lockhouse.errors import Location, SdistError, WheelError
+from lockhouse.filenames import SdistName, WheelName
 from lockhouse.plan import Match, Need
 from lockhouse.rules import Finding, finding
-from lockhouse.sdist import SdistError, SdistName
 from lockhouse.target import Target
-from lockhouse.wheel import WheelContent, WheelName
+from lockhouse.wheel import WheelContent
 from lockhouse.wheelhouse import Inventory, StoredWheel
 
 _MEND = "run `make wheelhouse`"
