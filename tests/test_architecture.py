@@ -76,6 +76,11 @@ RANKS = (
         "receive",
         "fill",
         "install",
+        "bundled",
+        "bundled.install",
+        "tarball",
+        "bundle",
+        "sbom",
         "resolution",
         "lock",
         "construct",
@@ -110,6 +115,7 @@ RANKS = (
         "commands.key",
         "commands.diff",
         "commands.explain",
+        "commands.bundle",
     ),
     ("cli", "__main__"),
 )
@@ -164,8 +170,8 @@ def test_only_the_command_line_prints():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "click.echo", "sys.stdout.write"}:
                 printers.add(module)
-    # progress writes to the stream that the command line hands it.
-    assert printers == {"cli", "commands.session", "progress"}
+    # progress writes to the stream that the command line hands it; the installer of a bundle is a command line itself.
+    assert printers == {"cli", "commands.session", "progress", "bundled.install"}
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_command_that_does_not_exist_is_answered_with_the_nearest(layered, wor
 
 
 def test_a_command_that_is_near_none_is_answered_with_all(layered):
-    assert "the commands are: check, " in layered.call("xyzzy").stderr
+    assert f"the commands are: {', '.join(sorted(COMMANDS))}\n" in layered.call("xyzzy").stderr
 
 
 def test_an_option_that_does_not_exist_is_answered_with_the_nearest(layered):

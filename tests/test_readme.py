@@ -13,14 +13,14 @@ from lockhouse.cli import COMMANDS, cli
 from lockhouse.config import KEYS
 from lockhouse.rules import RULES
 from support.venvs import installed, make_venv, site_packages
-from support.wheels import build_wheel
+from support.wheels import build_pip_wheel, build_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -131,6 +131,39 @@ def test_a_first_fill_that_failed_is_carried_on_by_make_install(user, index):
     hidden.rename(wheel)
     assert user.execute("make", "install").status == 0
     assert set(installed(user.root / ".venv")) == {"six"}
+
+
+@pytest.mark.slow
+def test_the_way_over_the_air_gap_runs_as_it_stands(user, index, tmp_path):
+    lock_pip, write, compare = blocks("sh", (ROOT / "docs" / "air-gap.md").read_text(encoding="utf-8"))
+    build_pip_wheel(index.directory)
+    user.write("requirements/main.in", "six\n")
+    for block in (lock_pip, write):
+        done = user.execute("bash", "-euxo", "pipefail", "-c", block)
+        assert done.status == 0, done
+    (there := tmp_path / "there").mkdir()
+    (user.root / "demo.tar").rename(there / "demo.tar")
+    line = user.read("said.txt").splitlines()[-1]
+    assert user.execute("sh", "-c", line, cwd=there).stdout == "demo.tar: OK\n"
+    # Of the same series, and no environment's.
+    (bare := tmp_path / "bare").mkdir()
+    (bare / "python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    path = {"PATH": f"{bare}:/usr/bin:/bin"}
+    done = user.execute("bash", "-euxo", "pipefail", "-c", compare, cwd=there, env=path)
+    assert done.status == 0, done
+    assert set(installed(there / ".venv")) == {"six"}
+
+
+@pytest.mark.slow
+def test_make_bundle_is_the_command(user, index):
+    build_pip_wheel(index.directory)
+    user.write("requirements/main.in", "pip\n")
+    user.write("Makefile", blocks("make")[0])
+    for target in ("lock", "wheelhouse", "bundle"):
+        assert f"make {target}" in README
+        done = user.execute("make", target)
+        assert done.status == 0, done
+    assert list(user.root.glob("lockhouse-*.tar"))
 
 
 def test_the_two_commands_are_those_that_ci_runs():

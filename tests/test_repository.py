@@ -34,7 +34,7 @@ def test_make_alone_prints_the_targets_in_groups():
     assert groups == ["Lockhouse", "Development", "Help"]
     targets = set(re.findall(r"^  ([a-z-]+) ", done.stdout, re.MULTILINE))
     assert targets >= {
-        *("lock", "upgrade", "wheelhouse", "check", "install", "key"),
+        *("lock", "upgrade", "wheelhouse", "check", "install", "key", "bundle"),
         *("test", "test-all", "lint", "format", "bench", "clean", "help"),
     }
 

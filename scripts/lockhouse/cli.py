@@ -16,7 +16,7 @@ from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, 
 from lockhouse.errors import LockhouseError, nearest
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
-COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff", "explain")
+COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff", "explain", "bundle")
 
 
 class _Commands(click.Group):

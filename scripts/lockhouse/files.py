@@ -9,23 +9,24 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from lockhouse.errors import BusyError
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace the file's content in one step, keeping its permissions; on any failure the old content stands.
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for what is to stand at `path`: it is there, whole and with the permissions of the old one, at the end.
 
-    Text is written as UTF-8 with the newlines it has. Raises OSError.
+    On any failure the old content stands. Raises OSError.
     """
     import tempfile  # noqa: PLC0415 - slow to import, and what only reads has no use for it
 
-    data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         beside.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask())
@@ -33,6 +34,15 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace the file's content in one step, keeping its permissions; on any failure the old content stands.
+
+    Text is written as UTF-8 with the newlines it has. Raises OSError.
+    """
+    with written(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_if_different(path: Path, content: str) -> bool:

@@ -73,4 +73,8 @@ install: lockhouse-first-fill  ## Check, then install the locked wheels; no inde
 key: lockhouse-tools  ## Print the cache key of the wheelhouse
 	@$(LOCKHOUSE) key
 
+.PHONY: bundle
+bundle: lockhouse-tools  ## Check, then write one tar for a machine without a network
+	@$(LOCKHOUSE) bundle
+
 .DEFAULT_GOAL := $(LOCKHOUSE_DEFAULT_GOAL)

@@ -8,6 +8,7 @@ import functools
 import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 
 from packaging.requirements import Requirement
@@ -23,15 +24,22 @@ _END_OF_HEADERS = re.compile(r"\A[\r\n]|\r\n[\r\n]|\n[\r\n]|\r\r")
 _EXTRA = re.compile(r"""\bextra\s*==\s*(?:'([^']*)'|"([^"]*)")""")
 
 
+_LONGEST_LICENCE = 120
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """The headers of a METADATA file that decide what may be installed together; `requires` are its Requires-Dist."""
+    """The headers of a METADATA file that decide what may be installed together; `requires` are its Requires-Dist.
+
+    `licences` are what it declares: the expression (PEP 639), else what License says in one line, else the classifiers.
+    """
 
     name: str
     version: str
     requires_python: SpecifierSet
     requires: tuple[str, ...]
     faults: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> "Metadata":
@@ -55,6 +63,7 @@ class Metadata:
             requires_python=requires_python,
             requires=tuple(" ".join(line.split()) for line in fields.get_all("Requires-Dist", [])),
             faults=tuple(faults),
+            licences=tuple(_licences(fields)),
         )
 
     def requirements(self, extras: Set[NormalizedName]) -> Iterator[Requirement]:
@@ -66,6 +75,16 @@ class Metadata:
             extra = _extra_of(text)
             if extra is None or extra in extras:
                 yield _requirement(text)
+
+
+def _licences(fields: Message) -> list[str]:
+    for field in ("License-Expression", "License"):
+        said = str(fields.get(field, "")).strip()
+        # Some put the whole text there.
+        if said and said.upper() != "UNKNOWN" and "\n" not in said and len(said) <= _LONGEST_LICENCE:
+            return [said]
+    classifiers = (str(line).split(" :: ") for line in fields.get_all("Classifier", []))
+    return [parts[-1].strip() for parts in classifiers if parts[0] == "License" and len(parts) > 2]
 
 
 def headers_of(text: str) -> str:

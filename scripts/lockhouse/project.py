@@ -14,6 +14,9 @@ from lockhouse.errors import ConfigError, UsageError
 from lockhouse.layers import LoadedLayer, load
 from lockhouse.requirements import Pin
 
+OF_BUNDLES = "bundle"
+"""The layer of what a bundle needs for itself; it is locked and fetched like any other, and installed only when named."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
@@ -42,7 +45,7 @@ class Project:
                     hint="name layers of one environment, or join them in `environments` of [tool.lockhouse]",
                 )
             return layers
-        names = list(self.environments)
+        names = [name for name, members in self.environments.items() if members != (OF_BUNDLES,)]
         name = "default" if "default" in names else names[0] if len(names) == 1 else None
         if name is None:
             name = next((each for each, members in self.environments.items() if "main" in members), None)

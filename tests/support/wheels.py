@@ -5,6 +5,7 @@ Refuses nothing: a caller that asks for an unsound name, tag or metadata gets ex
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -17,7 +18,16 @@ from packaging.version import InvalidVersion, Version
 
 from support.archives import WheelWriter, padding, sha256, write_tar_gz
 
-__all__ = ["SdistStyle", "build_sdist", "build_wheel", "flip_byte", "module_name", "rewrite_wheel", "sha256"]
+__all__ = [
+    "SdistStyle",
+    "build_pip_wheel",
+    "build_sdist",
+    "build_wheel",
+    "flip_byte",
+    "module_name",
+    "rewrite_wheel",
+    "sha256",
+]
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -72,6 +82,13 @@ def build_wheel(
         record = f"{info}/RECORD"
         writer.add(record, iter([writer.record(record)]))
     return path
+
+
+def build_pip_wheel(directory: Path) -> Path:
+    """Write the pip of this environment as a wheel, and return its path."""
+    pip = distribution("pip")
+    members = [path for path in pip.files or () if path.parts[0] == "pip" and path.suffix != ".pyc"]
+    return build_wheel(directory, "pip", pip.version, files={path.as_posix(): path.read_binary() for path in members})
 
 
 def build_sdist(
