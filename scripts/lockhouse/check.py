@@ -1,7 +1,7 @@
 """The step `check`: every rule, all findings at once, and nothing that only follows from another finding."""
 
 from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
@@ -14,8 +14,10 @@ from lockhouse.rules import Finding
 from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.dependencies import Graph
 from lockhouse.rules.freshness import freshness
+from lockhouse.rules.local import pinned_too
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
+from lockhouse.solutions import Wheels
 from lockhouse.target import Target
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
@@ -26,7 +28,8 @@ class Report:
 
     `waited` says which rules could not be judged before other findings are mended.
 
-    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at.
+    `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at. `read` are the wheels
+    that answer, as they were read.
     """
 
     findings: tuple[Finding, ...]
@@ -36,6 +39,7 @@ class Report:
     notes: tuple[str, ...]
     waited: tuple[str, ...]
     match: Match | None
+    read: Wheels = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -67,10 +71,12 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
         findings.extend(of_sources)
         if layer.lock:
             findings.extend(lock_findings(layer.lock, target))
+            findings.extend(pinned_too(layer.lock, project.local, target))
     findings.extend(build_findings(project, target))
     match, waited, proven = None, False, set[str]()
+    read: Wheels = {}
     if house:
-        match, found, graphs, waited = _wheels(project, layers, target, house, disputed=disputed)
+        match, read, found, graphs, waited = _wheels(project, layers, target, house, disputed=disputed)
         findings.extend(found)
         for graph in graphs:
             findings.extend(graph.findings())
@@ -86,6 +92,7 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
         notes=tuple(_not_judged(project, layers, house, proven)),
         waited=("the dependency rules wait until every pin has its wheel",) if waited else (),
         match=match,
+        read=read,
     )
 
 
@@ -112,7 +119,7 @@ def _wheels(
     house: Wheelhouse,
     *,
     disputed: Set[NormalizedName],
-) -> tuple[Match, list[Finding], list[Graph], bool]:
+) -> tuple[Match, Wheels, list[Finding], list[Graph], bool]:
     required, allowed = required_and_allowed(project, layers, target)
     algorithms = {digest.algorithm for need in (*required, *allowed) for digest in need.hashes}
     inventory: Inventory = house.inventory(algorithms)
@@ -123,7 +130,7 @@ def _wheels(
         need.key: (where / stored.filename, stored.wheel.version, contents[stored].metadata)
         for need, stored in match.chosen
     }
-    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed)
+    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed, with_local=True)
     lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
     undecided = undecided_by(project, allowed, target)
@@ -137,36 +144,39 @@ def _wheels(
     findings = list(wheel_findings(judged, inventory, target, where))
     findings.extend(_inputs(project, match, allowed, target, house))
     findings.extend(content_findings(contents, target, where))
-    return match, findings, graphs, waited
+    return match, located, findings, graphs, waited
 
 
 def _inputs(
     project: Project, match: Match, allowed: Sequence[Need], target: Target, house: Wheelhouse
 ) -> Iterator[Finding]:
-    """Report where what the built wheels were made from is not what is locked, both ways."""
+    """Report where what built wheels were made from, and local projects are to be, is not what is locked, both ways."""
     built = [need for need, stored in match.chosen if not stored.is_any_of(need.hashes)]
     locks = project.builds.locks
     may_be = [need for need in allowed if need.buildable or need.from_source]
-    if not locks or not (built or house.inputs.path.is_dir()):
+    local = [name for name in project.local if name in locks]
+    if not locks or not (built or local or house.inputs.path.is_dir()):
         return
     root = project.config.root
     every = plan.needs([lock.layer.pins for lock in locks.values()], target, builds=project.builds)
     inventory = house.inputs.inventory({digest.algorithm for need in every for digest in need.hashes})
     # What builds are made with may be built itself, and so on.
     required: tuple[Need, ...] = ()
-    todo = built
+    todo = [*local, *(need.name for need in built if need.name in locks)]
     while todo:
-        more = plan.needs(
-            [locks[need.name].layer.pins for need in todo if need.name in locks], target, builds=project.builds
-        )
+        more = plan.needs([locks[name].layer.pins for name in todo], target, builds=project.builds)
         required = tuple(dict.fromkeys((*required, *more)))
         chosen = plan.match(more, more, inventory, target).chosen
-        todo = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
-        built += todo
+        inner = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
+        built += inner
+        todo = [need.name for need in inner if need.name in locks]
     may_be += [need for need in every if need.buildable]
     stored = house.sdists({digest.algorithm for need in (*allowed, *every) for digest in need.hashes})
     yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
     inputs = plan.match(required, every, inventory, target)
+    if len(local) < len(project.local) or any(lock.layer.lock is None for lock in locks.values()):
+        # The lock that is not there may ask for them.
+        inputs = replace(inputs, spare=())
     yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
 
 
@@ -200,6 +210,9 @@ def _not_judged(
 ) -> list[str]:
     """Return what could not be told, less what the wheels of the `proven` layers tell themselves."""
     notes = []
+    undeclared = [local.path.as_posix() for local in project.local.values() if local.requires is None]
+    if house and undeclared:
+        notes.append(f"what {', '.join(undeclared)} requires is for its build to tell: `install` judges it")
     if house and (unlocked := _unlocked(project)):
         notes.append(f"without {', '.join(unlocked)}, wheels that nothing asks for were not judged")
     for layer in layers:

@@ -8,7 +8,7 @@ import html
 import importlib.util
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from importlib import metadata
@@ -40,10 +40,11 @@ def install(
     venv: Path,
     target: Target,
     environ: Mapping[str, str],
+    again: Set[NormalizedName] = frozenset(),
 ) -> Outcome:
     """Install exactly these wheels into the environment, which is made if it is missing.
 
-    The wheels must have been checked; the installer compares every hash once more. Raises ProcessError where the
+    Projects in `again` are installed even where their version is there already. The wheels must have been checked; the installer compares every hash once more. Raises ProcessError where the
     installer refuses, LockhouseError where something is missing after it said it was done.
     """
     scrubbed = _scrubbed(environ)
@@ -51,7 +52,7 @@ def install(
         _make(venv, target, scrubbed)
     before = installed(venv, target.series)
     wanted = {need.name: stored for need, stored in chosen}
-    todo = [stored for name, stored in wanted.items() if before.get(name) != stored.wheel.version]
+    todo = [stored for name, stored in wanted.items() if before.get(name) != stored.wheel.version or name in again]
     if todo:
         with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
             _run_pip(todo, house, interpreter_of(venv), Path(scratch), scrubbed)
@@ -110,7 +111,7 @@ def _run_pip(
 ) -> None:
     page, derived, empty = scratch / "links.html", scratch / "requirements.txt", scratch / "empty"
     empty.mkdir()
-    page.write_text(links_page(wheels, house.path), encoding="utf-8")
+    page.write_text(links_page(wheels, house), encoding="utf-8")
     derived.write_text(derived_requirements(wheels), encoding="utf-8")
     arguments = (
         *("--no-index", "--find-links", page.as_uri(), "--require-hashes", "--only-binary", ":all:", "--no-deps"),
@@ -140,10 +141,10 @@ def _pip_runner() -> Path:
     return Path(spec.origin).with_name("__pip-runner__.py")
 
 
-def links_page(wheels: Sequence[StoredWheel], folder: Path) -> str:
+def links_page(wheels: Sequence[StoredWheel], house: Wheelhouse) -> str:
     """Return an index page (PEP 503 anchors) with one link a wheel, whose fragment states its sha256."""
     anchors = [
-        f'<a href="{html.escape((folder.resolve() / stored.filename).as_uri())}#sha256={stored.sha256.hex}">'
+        f'<a href="{html.escape((house.place_of(stored).resolve()).as_uri())}#sha256={stored.sha256.hex}">'
         f"{html.escape(stored.filename)}</a><br>"
         for stored in wheels
     ]

@@ -20,6 +20,9 @@ from packaging.version import Version
 from lockhouse import process
 from lockhouse.errors import ProcessError, RequirementsError, TargetError
 
+# The folder in an environment where Lockhouse keeps its lock and its marker.
+STATE = ".lockhouse"
+
 # Asked of another interpreter, which may hold no packages at all: ours lends it `packaging`.
 _QUESTION = """
 import json, sys

@@ -25,7 +25,7 @@ def wheelhouse(session: Session, layers: tuple[str, ...], if_missing: bool, reco
     """Make the directory of wheels exactly what the locks say."""
     current = session.load()
     house = Wheelhouse(current.config.wheelhouse)
-    if if_missing and not house.needs_first_fill:
+    if if_missing and not house.needs_first_fill and not (current.local and house.inputs.needs_first_fill):
         return DONE
     chosen = current.named(layers)
     where = session.target(current)
@@ -71,7 +71,7 @@ def _build(
     rebuild: bool,
 ) -> int:
     """Build what must be built, and say of each wheel what became of it."""
-    if not any(need.buildable or need.from_source for need in required):
+    if not current.local and not any(need.buildable or need.from_source for need in required):
         return DONE
     from lockhouse import rebuilding  # noqa: PLC0415 - most projects never build
 
