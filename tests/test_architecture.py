@@ -27,6 +27,7 @@ RANKS = (
         "local.declaration",
         "local.kept",
     ),
+    ("layout", "environment", "removal", "scripts", "engines", "handover", "venv"),
     (
         "building.diagnosis",
         "building.variables",
@@ -60,6 +61,7 @@ RANKS = (
         "rules.builds",
         "rules.wheels",
         "rules.dependencies",
+        "rules.environment",
     ),
     (
         "key",
@@ -81,6 +83,7 @@ RANKS = (
     (
         "commands",
         "commands.session",
+        "commands.environment",
         "commands.making",
         "commands.lock",
         "commands.wheelhouse",

@@ -2,7 +2,9 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,13 @@ from lockhouse import plan
 from lockhouse import project as projects
 from lockhouse.check import required_and_allowed
 from lockhouse.config import load
-from lockhouse.errors import ProcessError, TargetError
-from lockhouse.install import derived_requirements, install, installed, links_page
+from lockhouse.errors import LockhouseError, ProcessError, TargetError, WheelError
+from lockhouse.handover import derived_requirements, links_page
+from lockhouse.install import Outcome, Request, install
 from lockhouse.plan import Match
 from lockhouse.target import of_environment, running
 from lockhouse.wheelhouse import Wheelhouse
+from support.engines import BOTH, require_engine
 from support.environment import clean_environ
 from support.locks import write_layer_of
 from support.project import SCRIPTS, Project, Result
@@ -40,9 +44,6 @@ entry_point()
 def project(tmp_path: Path, environ: dict[str, str]) -> Project:
     """A project with two layers, and a wheelhouse that answers them; there is no index at all."""
     return sound(Project(tmp_path / "project", {**environ, "PIP_INDEX_URL": "http://127.0.0.1:9/simple/"}))
-
-
-SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def sound(project: Project) -> Project:
@@ -79,9 +80,15 @@ def match_of(project: Project) -> tuple[Match, Wheelhouse]:
     return plan.match(required, allowed, house.inventory(), running()), house
 
 
-def run_install(project: Project, match: Match, house: Wheelhouse, venv: Path):
+def run_install(project: Project, match: Match, house: Wheelhouse, venv: Path, engine: str = "pip") -> Outcome:
+    return install(match.chosen, request_for(project, house, venv, engine))
+
+
+def request_for(project: Project, house: Wheelhouse, venv: Path, name: str = "pip", **more: Any) -> Request:
     target = of_environment(venv, environ=project.environ)
-    return install(match.chosen, house=house, venv=venv, target=target, environ=project.environ)
+    chosen = require_engine(name, project.root.parent / "home")
+    given = {"house": house, "venv": venv, "target": target, "environ": project.environ, "engine": lambda: chosen}
+    return Request(**{**given, **more})
 
 
 EXPECTED = {"alpha": "1.0", "beta": "1.0", "gamma": "1!2.0+local.1"}
@@ -94,8 +101,9 @@ def test_a_first_install_makes_the_environment_and_a_second_starts_nothing(proje
     watched = (sys.executable, "-c", WATCHED.format(scripts=str(SCRIPTS)))
     first = project.execute(*watched)
     assert first.status == 0, first
-    assert first.stdout.startswith(".venv: 3 added, 0 changed, 3 packages in all in ")
-    assert first.stderr.count("STARTED") == 2, "one makes the environment, one fills it"
+    assert first.stdout.startswith(".venv: 3 added, 0 changed, 0 removed, 3 packages in all in ")
+    # uv is asked which one it is, first.
+    assert first.stderr.count("STARTED") - first.stderr.count("with uv") == 2, "one makes the environment, one fills it"
     venv = project.root / ".venv"
     assert versions(venv) == EXPECTED, "and nothing more: no pip, and nothing that alpha merely requires"
     said = project.execute(venv / "bin" / "alpha-says")
@@ -103,7 +111,7 @@ def test_a_first_install_makes_the_environment_and_a_second_starts_nothing(proje
     before = project.tree()
     second = project.execute(*watched)
     assert second.status == 0, second
-    assert second.stdout.startswith(".venv: 0 added, 0 changed, 3 packages in all in ")
+    assert second.stdout.startswith(".venv: 0 added, 0 changed, 0 removed, 3 packages in all in ")
     assert "STARTED" not in second.stderr
     assert project.tree() == before
 
@@ -116,7 +124,7 @@ def test_a_pin_that_has_moved_is_changed_and_no_other(ready: Project):
     before = (packages / "alpha" / "__init__.py").stat().st_mtime_ns
     result = ready.call("install")
     assert result.status == 0, result
-    assert ".venv: 0 added, 1 changed, 3 packages in all" in result.stdout
+    assert ".venv: 0 added, 1 changed, 0 removed, 3 packages in all" in result.stdout
     assert versions(ready.root / ".venv") == {**EXPECTED, "beta": "2.0"}
     assert (packages / "alpha" / "__init__.py").stat().st_mtime_ns == before
 
@@ -127,16 +135,16 @@ def test_named_layers_are_installed_alone(project: Project):
     assert versions(project.root / ".venv") == {"alpha": "1.0", "beta": "1.0"}
 
 
-def test_what_a_killed_installer_left_half_done_is_done_again(ready: Project):
+@pytest.mark.parametrize("engine", BOTH)
+def test_what_a_killed_installer_left_half_done_is_done_again(ready: Project, engine: str):
+    require_engine(engine, ready.root.parent / "home")
     packages = site_packages(ready.root / ".venv")
-    # Until it is whole, there is a METADATA but no INSTALLER.
-    (packages / "alpha-1.0.dist-info" / "INSTALLER").unlink()
+    # Installers call all of this installed.
     (packages / "alpha" / "__init__.py").unlink()
     (packages / "beta-1.0.dist-info" / "METADATA").write_text("Name: beta\n", encoding="utf-8")
-    assert installed(ready.root / ".venv", SERIES).keys() == EXPECTED.keys()
-    result = ready.call("install")
+    result = ready.call("install", "--engine", engine)
     assert result.status == 0, result
-    assert "2 changed" in result.stdout
+    assert "  ~ alpha 1.0 (mended)\n  ~ beta 1.0 (mended)\n" in result.stdout
     assert ready.execute(ready.root / ".venv" / "bin" / "alpha-says").stdout == "alpha\n"
     assert versions(ready.root / ".venv") == EXPECTED
 
@@ -186,14 +194,16 @@ def test_the_installer_gets_one_hash_a_pin_and_one_link_a_pin(project: Project):
         assert f'#sha256={stored.sha256.hex}">' in page
 
 
-def test_what_lies_beside_the_checked_wheels_takes_no_part(project: Project):
+@pytest.mark.parametrize("engine", BOTH)
+def test_what_lies_beside_the_checked_wheels_takes_no_part(project: Project, engine: str):
     match, house = match_of(project)
     build_wheel(house.path, "beta", "1.0", build="9")
     build_wheel(house.path, "beta", "1.0", tag="py2.py3-none-any", size=10)
     build_wheel(house.path, "beta", "3.0")
     build_wheel(house.path, "not-locked", "1.0")
-    outcome = run_install(project, match, house, project.root / ".venv")
-    assert (outcome.added, outcome.changed, outcome.total) == (("alpha", "beta", "gamma"), (), 3)
+    outcome = run_install(project, match, house, project.root / ".venv", engine)
+    assert [move.name for move in outcome.added] == ["alpha", "beta", "gamma"]
+    assert (outcome.changed, outcome.removed, outcome.total) == ((), (), 3)
     assert versions(project.root / ".venv") == EXPECTED
 
 
@@ -209,18 +219,51 @@ def _gone(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("spoil", [_flipped, _swapped, _gone])
-def test_a_wheel_that_changes_after_the_check_is_refused_by_the_installer(project: Project, spoil):
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_wheel_that_is_replaced_after_the_check_is_refused_by_the_installer(project: Project, engine: str):
     match, house = match_of(project)
-    spoil(house.path / "beta-1.0-py3-none-any.whl")
+    _swapped(house.path / "beta-1.0-py3-none-any.whl")
     venv = project.root / ".venv"
-    with pytest.raises(ProcessError, match="pip refused to install") as caught:
-        run_install(project, match, house, venv)
+    with pytest.raises(ProcessError, match=f"{engine} refused to install") as caught:
+        run_install(project, match, house, venv, engine)
     assert versions(venv) == {}, "nothing at all was installed"
     assert "beta" in caught.value.reason
     assert caught.value.hint == "run `make check`, then `make wheelhouse`"
-    if spoil is not _gone:
-        assert "DO NOT MATCH THE HASHES" in caught.value.stderr
+    said = {"pip": "DO NOT MATCH THE HASHES", "uv": "Hash mismatch for `beta==1.0`"}[engine]
+    assert said in caught.value.stderr
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_wheel_that_is_replaced_after_the_installer_compared_its_hash_is_refused(
+    project: Project, tmp_path: Path, engine: str
+):
+    match, house = match_of(project)
+    found = require_engine(engine, tmp_path / "home")
+    wheel = house.path / "beta-1.0-py3-none-any.whl"
+    if engine == "uv":
+        program = project.write("uv", f'#!/bin/sh\n{found.program} "$@" && touch {wheel}\n')
+    else:
+        runner = f"import atexit, pathlib, runpy\natexit.register(pathlib.Path({str(wheel)!r}).touch)\n"
+        run = f"runpy.run_path({str(found.program)!r}, run_name='__main__')\n"
+        program = project.write("runner.py", runner + run)
+    program.chmod(0o755)
+    venv = project.root / ".venv"
+    given = request_for(project, house, venv, engine, engine=lambda: replace(found, program=program))
+    with pytest.raises(LockhouseError, match=r"changed while they were installed: beta-1\.0") as caught:
+        install(match.chosen, given)
+    assert "again, which makes .venv anew" in (caught.value.hint or "")
+    assert project.call("install", "--engine", engine).status == 0
+    assert project.call("check", "--env").status == 0
+
+
+@pytest.mark.parametrize("spoil", [_flipped, _gone])
+def test_a_wheel_that_cannot_be_read_after_the_check_is_refused(project: Project, spoil):
+    match, house = match_of(project)
+    spoil(house.path / "beta-1.0-py3-none-any.whl")
+    venv = project.root / ".venv"
+    with pytest.raises((ProcessError, WheelError), match="beta"):
+        run_install(project, match, house, venv)
+    assert versions(venv) == {}, "nothing at all was installed"
 
 
 def test_a_wheel_that_installs_something_else_is_an_error(project: Project):
@@ -298,7 +341,7 @@ def test_an_environment_that_cannot_be_made_is_an_error(project: Project):
     )
     broken.interpreter.chmod(0o755)
     with pytest.raises(TargetError, match=r"cannot make the environment \.venv: exit status 1") as caught:
-        install(match.chosen, house=house, venv=project.root / ".venv", target=broken, environ=project.environ)
+        install(match.chosen, request_for(project, house, project.root / ".venv", target=broken))
     assert "python3-venv" in (caught.value.hint or "")
 
 
@@ -326,30 +369,3 @@ def test_several_environments_need_a_word_where_none_is_called_main(project: Pro
     assert result.status == 2
     assert "there are several environments" in result.stderr
     assert not (project.root / ".venv").exists()
-
-
-# What an environment holds
-
-
-@pytest.mark.parametrize("metadata", ["Name: odd\nVersion: not a version\n", "Version: 1.0\n", "Name: odd\n", None])
-def test_what_cannot_be_read_in_an_environment_counts_as_not_there(tmp_path: Path, metadata: str | None):
-    folder = tmp_path / "lib" / "python3.11" / "site-packages" / "odd-1.0.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "INSTALLER").write_text("pip\n", encoding="utf-8")
-    if metadata is not None:
-        (folder / "METADATA").write_text(metadata, encoding="utf-8")
-    found = {str(name): version for name, version in installed(tmp_path, "3.11").items()}
-    assert found.get("odd") is None
-
-
-def test_an_environment_that_is_not_there_holds_nothing(tmp_path: Path):
-    assert installed(tmp_path / "nowhere", SERIES) == {}
-
-
-def test_what_another_python_left_behind_is_not_installed(tmp_path: Path):
-    folder = tmp_path / "lib" / "python3.9" / "site-packages" / "odd-1.0.dist-info"
-    folder.mkdir(parents=True)
-    (folder / "INSTALLER").write_text("pip\n", encoding="utf-8")
-    (folder / "METADATA").write_text("Name: odd\nVersion: 1.0\n", encoding="utf-8")
-    assert installed(tmp_path, "3.10") == {}
-    assert set(installed(tmp_path, "3.9")) == {"odd"}

@@ -8,6 +8,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from support.environment import POLLUTIONS, clean_environ, polluted_environ
+from support.features import INSTALLERS_OWN
 from support.index import Index
 from support.project import Project, Result
 from support.venvs import installed, site_packages
@@ -52,7 +53,10 @@ def steps(project: Project) -> None:
 def outcome(project: Project) -> tuple[str, dict[str, str], dict[str, str]]:
     """Return the lock, the wheelhouse with all that is in it, and the installed files by their paths."""
     packages = site_packages(project.root / ".venv").relative_to(project.root)
-    return project.read("requirements/main.txt"), project.tree("wheelhouse"), project.tree(str(packages))
+    landed = project.tree(str(packages))
+    # uv notes the time at which it installed.
+    landed = {path: digest for path, digest in landed.items() if path.rpartition("/")[2] not in INSTALLERS_OWN}
+    return project.read("requirements/main.txt"), project.tree("wheelhouse"), landed
 
 
 def environment_of(home: Path, index: Index, ways: Sequence[str], unwanted: Path) -> dict[str, str]:

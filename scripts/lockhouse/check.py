@@ -6,19 +6,21 @@ from pathlib import Path, PurePath
 
 from packaging.utils import NormalizedName
 
-from lockhouse import plan, solutions, wheel
+from lockhouse import environment, plan, solutions, wheel
 from lockhouse.layers import LoadedLayer
+from lockhouse.local import kept
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
-from lockhouse.rules import Finding
+from lockhouse.rules import Finding, finding
 from lockhouse.rules.builds import build_findings, sdist_findings
 from lockhouse.rules.dependencies import Graph
+from lockhouse.rules.environment import environment_findings, unmade
 from lockhouse.rules.freshness import freshness
 from lockhouse.rules.local import pinned_too
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.rules.wheels import content_findings, wheel_findings
 from lockhouse.solutions import Wheels
-from lockhouse.target import Target
+from lockhouse.target import Target, is_made, unfinished
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
 
@@ -52,8 +54,20 @@ class Report:
         return tuple(found for found in self.findings if found.severity == "warning")
 
 
-def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, house: Wheelhouse | None) -> Report:
+def check(
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    *,
+    target: Target,
+    house: Wheelhouse | None,
+    installed: Sequence[LoadedLayer] = (),
+    mend: str = "run `make install`",
+    deep: bool = False,
+) -> Report:
     """Judge the layers on the target, and the wheelhouse with them unless `house` is None; nothing is changed.
+
+    `installed` are layers that the project's environment should hold: it is judged as well (`mend` is the hint), and with
+    `deep` by the digests of its files.
 
     Raises OSError where the wheelhouse cannot be read.
     """
@@ -84,6 +98,8 @@ def check(project: Project, layers: Sequence[LoadedLayer], *, target: Target, ho
             proven |= names
             if names.isdisjoint(outdated):
                 findings.extend(graph.unreachable())
+        if installed:
+            findings.extend(_environment(project, installed, match, target, house, mend=mend, deep=deep))
     return Report(
         findings=tuple(sorted(set(findings))),
         locks=sum(layer.lock is not None for layer in layers),
@@ -145,6 +161,43 @@ def _wheels(
     findings.extend(_inputs(project, match, allowed, target, house))
     findings.extend(content_findings(contents, target, where))
     return match, located, findings, graphs, waited
+
+
+def _environment(
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    match: Match,
+    target: Target,
+    house: Wheelhouse,
+    *,
+    mend: str,
+    deep: bool,
+) -> Iterator[Finding]:
+    """Judge the environment by the wheels that are there; what has no wheel has a finding of its own."""
+    required, _ = required_and_allowed(project, layers, target)
+    stored = (*(wheel for _, wheel in match.chosen), *match.spare)
+    chosen = plan.match(required, required, Inventory(present=True, wheels=stored, strays=()), target).chosen
+    venv = project.config.venv
+    place = shown(venv, project.config.root)
+    if not is_made(venv):
+        yield unmade(place, len(chosen), begun=unfinished(venv) is not None, mend=mend)
+        return
+    found = environment.read(venv, target.series)
+    local = kept.all_of(venv, project.local)
+    wanted = {need.name: environment.wanted(wheel, house, found.layout) for need, wheel in chosen}
+    wanted |= {name: environment.wanted(wheel, house, found.layout) for name, wheel in local.items()}
+    named = {need.name: need for need in (*required, *map(plan.need_of, local.values()))}
+    for name in project.local.keys() - {each.name for each in found.installed}:
+        where = project.local[name].location
+        yield finding("env-missing", where, f"the local project {name} is not in {place.as_posix()}", hint=mend)
+    unknown = named.keys() - wanted.keys()
+    difference = environment.compare(found, wanted, deep=deep)
+    judged = replace(
+        difference,
+        missing=tuple(name for name in difference.missing if name not in project.local),
+        extra=tuple(each for each in difference.extra if each.name not in unknown),
+    )
+    yield from environment_findings(judged, found, named, place=place, mend=mend)
 
 
 def _inputs(

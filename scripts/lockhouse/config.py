@@ -28,6 +28,10 @@ KEYS: Mapping[str, tuple[str, str]] = {
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
     "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
     "editable": ("`true`", "`local` projects are installed in place: a change shows at once; `false`: as wheels"),
+    "engine": (
+        "`auto`",
+        "what puts wheels into the environment: `pip`, `uv`, or uv where it is there and known to work",
+    ),
     "environments": (
         "layers joined by `-c` or `-r`",
         'sets of layers that are installed together: `{ default = ["main", "dev"] }`',
@@ -83,6 +87,7 @@ class Config:
     cooldown_days: int | None
     no_binary: frozenset[NormalizedName]
     build_isolation: str
+    engine: str
     local: tuple[LocalFolder, ...] = ()
     editable: bool = True
 
@@ -134,6 +139,7 @@ def load(root: Path) -> Config:
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
         local=_local(reader, table),
         editable=reader.flag(table, "editable", default=True),
+        engine=reader.choice(table, "engine", ("auto", "pip", "uv")),
     )
 
 

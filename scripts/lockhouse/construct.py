@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from lockhouse import building, builds, files, fill, install, plan, sdist, wheel
+from lockhouse import building, builds, engines, files, fill, install, plan, sdist, wheel
 from lockhouse.building import Workshop
 from lockhouse.builds import BuildLock, Builds
 from lockhouse.config import Config
@@ -289,9 +289,17 @@ def furnished(lock: BuildLock, known: Builds, yard: Yard, folder: Path) -> Path:
         raise LockhouseError(
             f"the build wheels of {lock.name} are not all here: {missing}", hint="run `make wheelhouse`"
         )
-    environment = folder / "environment"
-    install.install(match.chosen, house=yard.house.inputs, venv=environment, target=yard.target, environ=yard.environ)
-    return environment
+    request = install.Request(
+        house=yard.house.inputs,
+        venv=folder / "environment",
+        target=yard.target,
+        environ=yard.environ,
+        # One installer everywhere: nothing about a build may hang on which ones a machine has.
+        engine=lambda: engines.choose("pip", yard.environ),
+        compiled=True,
+    )
+    install.install(match.chosen, request)
+    return request.venv
 
 
 def put(each: Made, house: Wheelhouse) -> None:

@@ -73,11 +73,11 @@ def umask() -> int:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[int]:
     """Hold an advisory lock on the file for the duration, calling `waiting` once if another process has it.
 
-    The lock goes with the process, so a killed run never leaves it behind. Raises BusyError where the file system
-    knows no locks.
+    Yields the file's descriptor: a program that inherits it holds the lock with us. The lock goes with the last process
+    that has it, so a killed run never leaves it behind. Raises BusyError where the file system knows no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
@@ -88,9 +88,9 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
         except OSError as error:
             raise BusyError(
                 f"cannot lock {path.name}: {error.strerror}",
-                hint="put the wheelhouse on a file system that supports file locks",
+                hint=f"put {path.parent} on a file system that supports file locks",
             ) from error
-        yield
+        yield file.fileno()
 
 
 if sys.platform == "win32":

@@ -1,161 +1,197 @@
-"""The step `install`: put checked wheels into the environment, without an index and without a network.
+"""The step `install`: make an environment exactly what checked wheels mean it to be, without an index or a network.
 
-The installer never sees the wheelhouse: it gets a page with one hashed `file://` link a pin, a requirements file with
-one hash a pin, and no configuration at all.
+All removing is done here, and an installer only ever adds. What it leaves is compared with the wheels. An environment
+that this step was killed in carries a marker, and is made anew by the next one.
 """
 
-import html
-import importlib.util
-import os
 import tempfile
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
-from email.parser import HeaderParser
-from importlib import metadata
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.utils import NormalizedName
+from packaging.version import Version
 
-from lockhouse import process
-from lockhouse.errors import LockhouseError, ProcessError, TargetError
+from lockhouse import environment, handover, process, removal, scripts, venv
+from lockhouse.engines import Engine, scrubbed
+from lockhouse.environment import Difference, Environment, Installed, Wanted
+from lockhouse.errors import LockhouseError
+from lockhouse.layout import InPrefix
 from lockhouse.plan import Need
-from lockhouse.target import Target, interpreter_of, is_made
+from lockhouse.target import Target, interpreter_of, is_made, unfinished
 from lockhouse.wheelhouse import StoredWheel, Wheelhouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """What happened to one project: `before` is what was there, `after` what is there now; equal where it was mended."""
+
+    name: NormalizedName
+    before: Version | None = None
+    after: Version | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an install did, by name: `added` were not there, `changed` had another version."""
+    """What an install did; `left` are files that no project owns, and that were left as they are."""
 
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
+    added: tuple[Move, ...] = ()
+    changed: tuple[Move, ...] = ()
+    removed: tuple[Move, ...] = ()
     total: int
+    left: tuple[InPrefix, ...] = ()
 
 
-def install(
-    chosen: Sequence[tuple[Need, StoredWheel]],
-    *,
-    house: Wheelhouse,
-    venv: Path,
-    target: Target,
-    environ: Mapping[str, str],
-    again: Set[NormalizedName] = frozenset(),
-) -> Outcome:
-    """Install exactly these wheels into the environment, which is made if it is missing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of an install, beside the wheels: where, for which Python, by which engine.
 
-    Projects in `again` are installed even where their version is there already. The wheels must have been checked; the installer compares every hash once more. Raises ProcessError where the
-    installer refuses, LockhouseError where something is missing after it said it was done.
+    `engine` is called where there is something for one to do. `waiting` is called once where another install into the
+    same environment is waited for, `begin` before the first change, with the engine and a reason in words.
     """
-    scrubbed = _scrubbed(environ)
-    if not is_made(venv):
-        _make(venv, target, scrubbed)
-    before = installed(venv, target.series)
-    wanted = {need.name: stored for need, stored in chosen}
-    todo = [stored for name, stored in wanted.items() if before.get(name) != stored.wheel.version or name in again]
-    if todo:
-        with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
-            _run_pip(todo, house, interpreter_of(venv), Path(scratch), scrubbed)
-        after = installed(venv, target.series)
-        missing = sorted(name for name, stored in wanted.items() if after.get(name) != stored.wheel.version)
-        if missing:
-            raise LockhouseError(f"the installer left out: {', '.join(missing)}", hint=f"remove {venv.name} and retry")
-    names = {stored.wheel.name for stored in todo}
-    return Outcome(
-        added=tuple(sorted(names - set(before))), changed=tuple(sorted(names & set(before))), total=len(wanted)
-    )
+
+    house: Wheelhouse
+    venv: Path
+    target: Target
+    environ: Mapping[str, str]
+    engine: Callable[[], Engine]
+    again: Set[NormalizedName] = frozenset()
+    keep_extra: bool = False
+    compiled: bool = False
+    waiting: Callable[[], None] = field(default=lambda: None)
+    begin: Callable[[str], None] = field(default=lambda _: None)
 
 
-def installed(venv: Path, series: str) -> dict[NormalizedName, Version | None]:
-    """Return the projects in an environment and their versions, from their `.dist-info` (None: unreadable, or half).
+def install(chosen: Sequence[tuple[Need, StoredWheel]], request: Request) -> Outcome:
+    """Make the environment hold exactly these wheels; it is made if it is missing, and where it is right nothing is done.
 
-    `series` is that of the environment's Python: what another one has left behind is not there for this one.
+    The wheels must have been checked; the installer compares every hash once more. Raises ProcessError where the
+    installer refuses, TargetError where the environment cannot be made or is one of another Python, LockhouseError
+    where something cannot be removed or is not as locked in the end.
     """
-    folders = [*venv.glob(f"lib/python{series}/site-packages"), *venv.glob(f"lib/python{series}t/site-packages")]
-    folders += venv.glob("Lib/site-packages")
-    found: dict[NormalizedName, Version | None] = {}
-    for distribution in metadata.distributions(path=[str(folder) for folder in folders]):
-        metadata_text = distribution.read_text("METADATA")
-        if metadata_text is None:
-            continue
-        fields = HeaderParser().parsestr(metadata_text)
-        name = fields.get("Name", "")
-        try:
-            version = Version(fields.get("Version", ""))
-        except InvalidVersion:
-            version = None
-        # Installers write INSTALLER last but for RECORD: without it, one was killed halfway.
-        whole = distribution.read_text("INSTALLER") is not None
-        found[canonicalize_name(name)] = version if whole else None
-    return found
+    stored = {need.name: wheel for need, wheel in chosen}
+    venv.refuse_unfit(request.venv, request.target, request.environ)
+    with venv.held(request.venv, request.waiting) as lock:
+        engine = None
+        if not is_made(request.venv):
+            engine = request.engine()
+            anew = ", anew: an install into it was never finished" if unfinished(request.venv) else ""
+            request.begin(f"with {engine}{anew}")
+            venv.make(request.venv, request.target, request.environ)
+        stamps = handover.stamps(request.house, stored.values())
+        change = _change(stored, request)
+        if change.todo or change.going:
+            _carry_out(change, request, engine, stamps, lock)
+        if request.compiled:
+            _compile(request, change.before)
+        venv.unmark(request.venv)
+    return change.outcome()
 
 
-def _scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
-    # Nothing that a user or a machine configures for pip, uv or Python may take part in an install.
-    return process.without(environ, "PIP_", "UV_", "PYTHON", "VIRTUAL_ENV") | {"PIP_CONFIG_FILE": os.devnull}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What is to be done to an environment: `todo` are the projects to install, `going` those to remove before."""
+
+    before: Environment
+    stored: Mapping[NormalizedName, StoredWheel]
+    wanted: Mapping[NormalizedName, Wanted]
+    difference: Difference
+    extra: tuple[Installed, ...]
+
+    @property
+    def todo(self) -> tuple[NormalizedName, ...]:
+        return (*self.difference.missing, *self.difference.differing)
+
+    @property
+    def going(self) -> tuple[Installed, ...]:
+        replaced = (project for project in self.before.installed if project.name in self.difference.differing)
+        return (*replaced, *self.extra)
+
+    def doomed(self) -> frozenset[InPrefix]:
+        """Return the files to remove: those of what goes, and where files will be, less those of whatever stays."""
+        arriving = [self.wanted[name] for name in self.todo]
+        doomed = removal.doomed(self.before, self.going, arriving)
+        # Another project's RECORD may list them, too.
+        kept = [each for each in (*self.difference.kept, *self.difference.extra) if each not in self.extra]
+        staying = {path for project in kept for path in environment.recorded(self.before, project) or ()}
+        for name in self.wanted.keys() - set(self.todo):
+            staying.update(file.path for file in self.wanted[name].files)
+        return doomed - staying
+
+    def outcome(self) -> Outcome:
+        versions = {project.name: project.version for project in self.before.installed}
+        after = {name: stored.wheel.version for name, stored in self.stored.items()}
+        differing = self.difference.differing
+        return Outcome(
+            added=tuple(Move(name=name, after=after[name]) for name in self.difference.missing),
+            changed=tuple(Move(name=name, before=versions[name], after=after[name]) for name in differing),
+            removed=tuple(Move(name=project.name, before=project.version) for project in self.extra),
+            total=len(self.stored),
+            left=self.difference.strays,
+        )
 
 
-def _make(venv: Path, target: Target, environ: Mapping[str, str]) -> None:
-    venv.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        process.run([target.interpreter, "-I", "-m", "venv", "--without-pip", venv], cwd=venv.parent, environ=environ)
-    except ProcessError as error:
-        raise TargetError(
-            f"cannot make the environment {venv.name}: {_tail(error)}",
-            hint="on Debian and Ubuntu, venv is a package of its own: apt-get install python3-venv",
-        ) from error
+def _change(stored: Mapping[NormalizedName, StoredWheel], request: Request) -> _Change:
+    before = environment.read(request.venv, request.target.series)
+    wanted = {name: environment.wanted(wheel, request.house, before.layout) for name, wheel in stored.items()}
+    difference = environment.compare(before, wanted)
+    anew = dict.fromkeys(request.again - {*difference.missing, *difference.differing}, ("it was built anew",))
+    differing = {**difference.differing, **anew}
+    # What goes with a project that is replaced is no stray.
+    replaced = [project for project in before.installed if project.name in differing]
+    owned = {path for project in replaced for path in environment.recorded(before, project) or ()}
+    strays = tuple(path for path in difference.strays if path not in owned)
+    difference = replace(difference, differing=differing, strays=strays)
+    extra = () if request.keep_extra else difference.extra
+    return _Change(before=before, stored=stored, wanted=wanted, difference=difference, extra=extra)
 
 
-def _run_pip(
-    wheels: Sequence[StoredWheel], house: Wheelhouse, python: Path, scratch: Path, environ: Mapping[str, str]
+def _carry_out(
+    change: _Change, request: Request, engine: Engine | None, stamps: Mapping[Path, object], lock: int
 ) -> None:
-    page, derived, empty = scratch / "links.html", scratch / "requirements.txt", scratch / "empty"
-    empty.mkdir()
-    page.write_text(links_page(wheels, house), encoding="utf-8")
-    derived.write_text(derived_requirements(wheels), encoding="utf-8")
-    arguments = (
-        *("--no-index", "--find-links", page.as_uri(), "--require-hashes", "--only-binary", ":all:", "--no-deps"),
-        *("--no-input", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action", "ignore"),
-        # Only what is not as it should be comes here; without this, pip takes a half-installed project for a whole one.
-        "--force-reinstall",
-        *("--no-warn-script-location", "--requirement", derived),
+    """Change the environment; what is refused is refused before the first change, and what fails later leaves the marker."""
+    hint = f"run `lockhouse install` again, which makes {request.venv.name} anew"
+    venv.refuse_to_lose_ourselves(request.venv, [project.name for project in change.extra])
+    doomed = change.doomed()
+    wheels = [change.stored[name] for name in change.todo]
+    if wheels and engine is None:
+        engine = request.engine()
+    with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
+        outside = engine.outside(request.venv, Path(scratch)) if engine and wheels else None
+        if not unfinished(request.venv):
+            request.begin(f"with {engine}" if outside else "")
+            venv.mark(request.venv)
+        removal.remove(change.before, doomed, [project.info for project in change.going])
+        if outside:
+            handover.run(
+                outside,
+                wheels,
+                house=request.house,
+                venv=request.venv,
+                scratch=Path(scratch),
+                environ=request.environ,
+                lock=lock,
+            )
+    handover.refuse_changed(stamps, hint=hint)
+    scripts.mend(request.venv, [change.wanted[name] for name in change.todo])
+    _verify(change, request, hint)
+    handover.refuse_changed(stamps, hint=hint)
+
+
+def _verify(change: _Change, request: Request, hint: str) -> None:
+    after = environment.compare(environment.read(request.venv, request.target.series), change.wanted)
+    wrong = [f"{name} is missing" for name in after.missing]
+    wrong += [f"{name}: {reason}" for name, reasons in after.differing.items() for reason in reasons]
+    if wrong:
+        raise LockhouseError(f"the installer left what is not as locked: {'; '.join(wrong[:12])}", hint=hint)
+
+
+def _compile(request: Request, before: Environment) -> None:
+    """Byte-compile what is installed, with the environment's own Python; files that are no sound Python stay as they are."""
+    packages = request.venv / before.layout.packages
+    process.run(
+        [interpreter_of(request.venv), "-I", "-m", "compileall", "-q", "-j", "0", packages],
+        cwd=request.venv,
+        environ=scrubbed(request.environ),
+        check=False,
     )
-    try:
-        process.run([python, "-I", _pip_runner(), "install", *arguments], cwd=empty, environ=environ)
-    except ProcessError as error:
-        raise ProcessError(
-            f"pip refused to install: {_tail(error)}",
-            argv=error.argv,
-            returncode=error.returncode,
-            stdout=error.stdout,
-            stderr=error.stderr,
-            hint="run `make check`, then `make wheelhouse`",
-        ) from error
-
-
-def _pip_runner() -> Path:
-    # Found without importing pip: importing it takes as long as a whole check.
-    spec = importlib.util.find_spec("pip")
-    if spec is None or spec.origin is None:
-        raise LockhouseError("there is no pip beside Lockhouse", hint="install Lockhouse with its dependencies")
-    return Path(spec.origin).with_name("__pip-runner__.py")
-
-
-def links_page(wheels: Sequence[StoredWheel], house: Wheelhouse) -> str:
-    """Return an index page (PEP 503 anchors) with one link a wheel, whose fragment states its sha256."""
-    anchors = [
-        f'<a href="{html.escape((house.place_of(stored).resolve()).as_uri())}#sha256={stored.sha256.hex}">'
-        f"{html.escape(stored.filename)}</a><br>"
-        for stored in wheels
-    ]
-    return "\n".join(["<!DOCTYPE html>", "<html><body>", *anchors, "</body></html>", ""])
-
-
-def derived_requirements(wheels: Sequence[StoredWheel]) -> str:
-    """Return a requirements file with one exact pin and one hash a wheel, without extras or markers."""
-    return "".join(f"{w.wheel.name}=={w.wheel.version} --hash=sha256:{w.sha256.hex}\n" for w in wheels)
-
-
-def _tail(error: ProcessError) -> str:
-    lines = [line for line in (error.stderr or error.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-12:]) or f"exit status {error.returncode}"

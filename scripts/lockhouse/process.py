@@ -6,6 +6,7 @@ Nothing is inherited unasked: the caller gives the whole environment.
 import contextlib
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,17 @@ class Completed:
     stderr: str
 
 
-def run(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], check: bool = True) -> Completed:
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    check: bool = True,
+    inherited: Sequence[int] = (),
+) -> Completed:
     """Run the program to its end and return what it said; both streams are read together, so neither can block.
 
+    `inherited` are file descriptors that the program gets as well (not on Windows): a lock that it holds on with us.
     Raises ProcessError where it cannot be started or, with `check`, where it exits with anything but 0.
     """
     command = tuple(str(word) for word in argv)
@@ -39,6 +48,7 @@ def run(argv: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], ch
             encoding="utf-8",
             errors="replace",
             check=False,
+            pass_fds=() if sys.platform == "win32" else tuple(inherited),
         )
     except OSError as error:
         raise ProcessError(

@@ -96,12 +96,31 @@ def interpreter_of(environment: Path) -> Path:
 
 
 def is_made(environment: Path) -> bool:
-    """Return whether there is an environment: a folder with nothing in it, or a venv that was never finished, is none."""
+    """Return whether there is an environment: a folder with nothing in it, or a venv that was never finished, is none.
+
+    Neither is one that an install was killed in: it is made anew.
+    """
     if not environment.is_dir():
         return os.path.lexists(environment)
+    if unfinished(environment):
+        return False
     if (environment / "pyvenv.cfg").is_file():
         return os.path.lexists(interpreter_of(environment)) or any(environment.glob("[Ll]ib/**/*.dist-info"))
-    return any(environment.iterdir())
+    return any(entry.name != STATE for entry in environment.iterdir())
+
+
+def unfinished(environment: Path) -> Path | None:
+    """Return the marker that stands in an environment from the first change of an install to its last, or None."""
+    marker = environment / STATE / "unfinished"
+    return marker if marker.is_file() else None
+
+
+def _of_unfinished(environment: Path) -> Path | None:
+    """Return the Python that an environment was made with which an install was killed in, as the marker says."""
+    if marker := unfinished(environment):
+        python = Path(marker.read_text(encoding="utf-8", errors="replace").strip())
+        return python if python.is_absolute() and python.is_file() else None
+    return None
 
 
 def of_environment(environment: Path, *, environ: Mapping[str, str]) -> Target:
@@ -111,7 +130,8 @@ def of_environment(environment: Path, *, environ: Mapping[str, str]) -> Target:
     """
     interpreter = interpreter_of(environment)
     if not is_made(environment):
-        return running()
+        python = _of_unfinished(environment)
+        return of_interpreter(python, environ=environ) if python else running()
     if not (environment / "pyvenv.cfg").is_file():
         raise TargetError(
             f"{environment} is not a virtual environment (it has no pyvenv.cfg)",

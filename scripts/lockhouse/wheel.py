@@ -33,7 +33,7 @@ from lockhouse.metadata import Metadata
 # A METADATA, WHEEL or RECORD larger than this is no honest one; the zip's own statement of size is not trusted either.
 _MEMBER_LIMIT = 32 << 20
 # Everything that zipfile and the decompressors below it are known to raise over hostile bytes.
-_UNSOUND = (
+UNSOUND = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, ValueError, NotImplementedError,
     RuntimeError,
 )  # fmt: skip
@@ -88,7 +88,7 @@ def read(path: Path, wheel: WheelName) -> WheelContent:
                 return _read(archive, wheel)
         except WheelError as error:
             return _broken(error.reason)
-        except _UNSOUND as error:
+        except UNSOUND as error:
             return _broken(f"not a sound zip archive: {error}")
 
 

@@ -92,10 +92,20 @@ class Project:
             timeout=timeout,
         )
 
-    def start(self, *argv: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start `python -m lockhouse` without waiting for it, to be killed or run beside another; output goes to pipes."""
+    def start(
+        self,
+        *argv: str | Path,
+        env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+        own_group: bool = False,
+    ) -> subprocess.Popen[str]:
+        """Start `python -m lockhouse` without waiting for it, to be killed or run beside another; output goes to pipes.
+
+        `prefix` goes before the command. With `own_group` it leads a process group, which can be killed with all that it
+        has started.
+        """
         return subprocess.Popen(
-            [sys.executable, "-m", "lockhouse", *map(str, argv)],
+            [*prefix, sys.executable, "-m", "lockhouse", *map(str, argv)],
             cwd=self.root,
             env=_with_scripts(self._with(env)),
             stdin=subprocess.DEVNULL,
@@ -103,6 +113,7 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=own_group,
         )
 
     def execute(

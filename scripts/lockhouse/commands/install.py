@@ -2,30 +2,54 @@
 
 import contextlib
 import time
+from pathlib import Path
 
 import click
 
 from lockhouse import install as step
 from lockhouse import report
 from lockhouse.check import check, shown
+from lockhouse.commands.environment import for_environment
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers
+from lockhouse.engines import ENGINES, choose
 from lockhouse.formats.text import report_text
+from lockhouse.install import Move, Outcome, Request
 from lockhouse.local.kept import LocalWheel, keep
 from lockhouse.plan import need_of
+from lockhouse.venv import refuse_unnamed
 from lockhouse.wheelhouse import Wheelhouse
+
+# So many names of a kind are printed without being asked for; a first install has hundreds.
+_NAMES = 20
 
 
 @click.command()
 @layers
+@click.option("--env", type=click.Path(path_type=Path), metavar="DIR", help="Install into this environment.")
+@click.option("--engine", type=click.Choice(ENGINES), help="Install with pip or uv, whatever the configuration says.")
+@click.option("--keep-extra", is_flag=True, help="Leave what no lock asks for in the environment.")
+@click.option("--compile", "compiled", is_flag=True, help="Byte-compile what is installed.")
 @click.option("--editable/--no-editable", default=None, help="Install local projects in place, or as wheels.")
 @click.option("--no-local", is_flag=True, help="Leave local projects out, for layers of an image.")
 @command
-def install(session: Session, layers: tuple[str, ...], editable: bool | None, no_local: bool) -> int:
-    """Check, then put the locked wheels into the environment, without an index and without a network."""
-    current = session.load()
+def install(
+    session: Session,
+    layers: tuple[str, ...],
+    *,
+    env: Path | None,
+    engine: str | None,
+    keep_extra: bool,
+    compiled: bool,
+    editable: bool | None,
+    no_local: bool,
+) -> int:
+    """Check, then make the environment exactly the locks, without an index and without a network."""
+    current = for_environment(session, session.load(), env)
+    venv = current.config.venv
+    if not env:
+        refuse_unnamed(venv)
     chosen = current.environment(layers)
     where = session.target(current)
-    venv = current.config.venv
     began = time.monotonic()
     house = Wheelhouse(current.config.wheelhouse)
     found = check(current, chosen, target=where, house=house)
@@ -42,18 +66,50 @@ def install(session: Session, layers: tuple[str, ...], editable: bool | None, no
 
             wish = current.config.editable if editable is None else editable
             local = stack.enter_context(wheels_of(session, current, chosen, where, found, editable=wish))
-        session.message(f"installing into {place}")
-        outcome = step.install(
-            [*found.match.chosen, *((need_of(each.stored), each.stored) for each in local)],
+        request = Request(
             house=house,
             venv=venv,
             target=where,
             environ=session.environ,
+            engine=lambda: choose(engine or current.config.engine, session.environ),
             again=frozenset(each.project.name for each in local if each.built),
+            keep_extra=keep_extra,
+            compiled=compiled,
+            waiting=session.waiting,
+            begin=lambda how: session.message(f"installing into {place} {how}".rstrip()),
         )
+        outcome = step.install([*found.match.chosen, *((need_of(each.stored), each.stored) for each in local)], request)
         keep(local, venv)
-    done = (
-        f"{len(outcome.added)} added, {len(outcome.changed)} changed, {report.count(outcome.total, 'package')} in all"
-    )
-    session.result(f"{place}: {done} {elapsed(began)}, without a network")
+    for path in outcome.left:
+        session.message(f"note: no project owns {place / path}; it was left as it is")
+    session.result(outcome_text(outcome, str(place), elapsed(began), verbose=session.verbose))
     return DONE
+
+
+def outcome_text(outcome: Outcome, place: str, took: str, *, verbose: bool) -> str:
+    """Return one line with the counts, and below it the names with their versions, unless there are too many of them."""
+    counts = [
+        f"{len(outcome.added)} added",
+        f"{len(outcome.changed)} changed",
+        f"{len(outcome.removed)} removed",
+        f"{report.count(outcome.total, 'package')} in all {took}, without a network",
+    ]
+    lines = [f"{place}: {', '.join(counts)}"]
+    for moves, text in ((outcome.added, _added), (outcome.changed, _changed), (outcome.removed, _removed)):
+        if verbose or len(moves) <= _NAMES:
+            lines.extend(f"  {text(move)}" for move in moves)
+    return "\n".join(lines)
+
+
+def _added(move: Move) -> str:
+    return f"+ {move.name} {move.after}"
+
+
+def _removed(move: Move) -> str:
+    return f"- {move.name} {move.before or '(of no version)'}"
+
+
+def _changed(move: Move) -> str:
+    if move.before == move.after:
+        return f"~ {move.name} {move.after} (mended)"
+    return f"~ {move.name} {move.before or '?'} -> {move.after}"

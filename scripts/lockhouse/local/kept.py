@@ -5,7 +5,7 @@ What is kept only informs: it spares a build where nothing has changed, and a fi
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,25 @@ def find(venv: Path, name: NormalizedName, key: str) -> Path | None:
     except (OSError, ValueError, LookupError, TypeError, WheelError):
         return None
     return path if same else None
+
+
+def all_of(venv: Path, names: Iterable[NormalizedName]) -> dict[NormalizedName, StoredWheel]:
+    """Return the wheels of these projects that were installed last, whatever they are of; their bytes are as noted."""
+    found = {}
+    for name in names:
+        if (noted := _noted(venv, name)) and (path := find(venv, name, noted)):
+            stored = WheelName.parse(path.name)
+            found[name] = StoredWheel(
+                wheel=stored, size=path.stat().st_size, digests=files.digests(path), folder=path.parent
+            )
+    return found
+
+
+def _noted(venv: Path, name: NormalizedName) -> str | None:
+    try:
+        return str(json.loads((_folder(venv) / "wheels.json").read_bytes())["wheels"][name]["key"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def keep(wheels: Sequence[LocalWheel], venv: Path) -> None:

@@ -43,6 +43,9 @@ _RULES = (
     Rule("dependency-missing", "error", "a wheel requires, on this target, what no pin gives"),
     Rule("dependency-unsatisfied", "error", "a wheel requires, on this target, another version than the pinned one"),
     Rule("pin-unreachable", "warning", "nothing needs this pin"),
+    Rule("env-missing", "error", "a pin is not installed"),
+    Rule("env-extra", "error", "installed, but no lock of the environment asks for it"),
+    Rule("env-differs", "error", "installed files are not those of the locked wheel"),
 )
 RULES: Mapping[str, Rule] = {rule.name: rule for rule in _RULES}
 
