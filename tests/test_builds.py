@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from lockhouse import buildlock, config
 from support.backends import offer
 from support.environment import clean_environ
 from support.index import Index
@@ -557,3 +559,16 @@ def test_every_backend_builds_the_same_bytes_anywhere(project: Project, index: I
     [one], [two] = (sorted((each.root / "wheelhouse").glob("*.whl")) for each in (project, other))
     assert sha256(one) == sha256(two)
     ok(project.execute(".venv/bin/python", "-c", "import fast" if kind == "compiled" else "import modern"))
+
+
+@pytest.mark.parametrize(
+    ("ignore", "ignored"), [("build/\n", True), ("/build/\n", False), ("build/\n!/requirements/build/\n", False)]
+)
+def test_build_locks_that_git_would_leave_out_are_noticed(project: Project, ignore, ignored):
+    project.write("requirements/main.in", "")
+    read = config.load(project.root)
+    assert not buildlock.is_ignored(read, project.environ)
+    subprocess.run(["git", "init", "-q"], cwd=project.root, check=True)
+    project.write(".gitignore", ignore)
+    assert buildlock.is_ignored(read, project.environ) is ignored
+    assert not buildlock.is_ignored(read, {**project.environ, "PATH": ""})

@@ -63,6 +63,14 @@ def test_a_layer_that_no_environment_names_is_one_of_its_own(root):
     assert found.environments == {"default": ("main",), "dev": ("dev",)}
 
 
+def test_local_projects_are_folders_with_extras(root):
+    found = configured(root, 'local = [".", "../common", "./svc[B_1, a]"]\neditable = false')
+    assert [str(folder.path) for folder in found.local] == [".", "../common", "svc"]
+    assert [sorted(folder.extras) for folder in found.local] == [[], [], ["a", "b-1"]]
+    assert found.editable is False
+    assert config.load(configured(root, "").root).editable is True
+
+
 @pytest.mark.parametrize("word", ["dev", "requirements/dev.txt", "requirements/dev.in"])
 def test_a_layer_is_named_by_its_name_or_its_files(root, word):
     assert config.load(root).layer(word).name == "dev"
@@ -94,6 +102,12 @@ def test_an_unknown_layer_names_the_nearest(root):
         ("layers.a = 'x'", "'a' should be a table, not 'x'", None),
         ("layers.a = { lock = 'requirements/main.in' }", "requirements/main.in is a source of the layer 'a'", "-c"),
         ("layers.a = { lock = 'x.txt' }\nlayers.b = { lock = 'x.txt' }", "have the same lock x.txt", None),
+        ("local = '.'", "'local' should be an array of strings, not '.'", None),
+        ("local = ['/abs']", "'local' names no folder by '/abs'", "relative to the project's root"),
+        ("local = ['']", "'local' names no folder by ''", "extras behind it"),
+        ("local = ['a[b c]']", "'local' names no folder by 'a[b c]'", None),
+        ("local = ['a', './a[x]']", "'local' names the folder 'a' twice", None),
+        ("editable = 'no'", "'editable' should be true or false, not 'no'", None),
         ("environments = { a = [] }", "'environments.a' has no layers", None),
         ('venv = "a\\u0000b"', "'venv' should be a string", None),
         ("python = 3.11", "'python' should be a string, not 3.11", "in quotes"),

@@ -189,7 +189,7 @@ def test_the_installer_gets_one_hash_a_pin_and_one_link_a_pin(project: Project):
     lines = derived_requirements(wheels).splitlines()
     assert [line.split()[0] for line in lines] == ["alpha==1.0", "beta==1.0", "gamma==1!2.0+local.1"]
     assert [line.count("--hash=sha256:") for line in lines] == [1, 1, 1]
-    page = links_page(wheels, house.path)
+    page = links_page(wheels, house)
     assert page.count("<a href=") == page.count("#sha256=") == 3
     for stored in wheels:
         assert f'#sha256={stored.sha256.hex}">' in page

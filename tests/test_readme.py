@@ -183,7 +183,7 @@ def test_the_command_table_is_the_command_line():
     for row in rows("## In your own project"):
         command = cli.get_command(click.Context(cli), row[0].strip("`").removeprefix("lockhouse "))
         assert command
-        known = {flag for parameter in command.params for flag in parameter.opts}
+        known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
         assert set(re.findall(r"`(-[^ `]+)", row[1])) <= known
 
 

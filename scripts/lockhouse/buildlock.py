@@ -3,23 +3,25 @@
 Nothing is asked of anybody where every build lock answers its source and the record knows what it builds to.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import NormalizedName
 
-from lockhouse import builds, construct, files, plan, resolution
+from lockhouse import builds, construct, files, plan, process, resolution
 from lockhouse.builds import BuildLock, Builds
+from lockhouse.config import Config
 from lockhouse.construct import Made, Sdist, Yard
-from lockhouse.errors import LockhouseError
+from lockhouse.errors import LockhouseError, ProcessError
 from lockhouse.inspection import required_and_allowed
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.record import Record
 from lockhouse.requirements import Pin
 from lockhouse.resolution import Compiler
+from lockhouse.rules import Finding
 from lockhouse.rules.builds import of_lock
 from lockhouse.source import Candidate
 from lockhouse.wheelhouse import Wheelhouse
@@ -80,13 +82,23 @@ def lock_builds(
     made: list[Made] = []
     if todo:
         with yard.house.held(yard.waiting), yard.house.scratch() as scratch:
-            work = _Work(current, yard, scratch, connect(), upgrade)
+            work = Work(current, yard, scratch, connect(), upgrade)
             made = work.through(todo, yard.house, ())
             construct.describe(made, yard)
     dropped = _drop_orphans(current)
     current = current.with_builds(builds.read(current.config, yard.environ))
     _record(current, ())
     return Done(made=tuple(made), dropped=dropped)
+
+
+def is_ignored(config: Config, environ: Mapping[str, str]) -> bool:
+    """Return whether git would leave build locks out of a commit, as many a `.gitignore` says of any folder `build/`."""
+    argv = ["git", "check-ignore", "--quiet", (builds.FOLDER / "name.in").as_posix()]
+    try:
+        done = process.run(argv, cwd=config.root, environ=process.without(environ, "GIT_"), check=False)
+    except ProcessError:
+        return False
+    return done.returncode == 0
 
 
 def _refuse_conflicts(current: Project, yard: Yard) -> None:
@@ -135,7 +147,7 @@ def _with_only_an_sdist(needs: Sequence[Need], yard: Yard) -> list[Need]:
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """Locks, builds and records: what the pins need, and before it what their builds need."""
 
     current: Project
@@ -191,20 +203,40 @@ class _Work:
         made: list[Made] = []
         self._reread()
         for need in needs:
-            if left := construct.fetched_inputs([need.name], self.current.builds, self.yard):
-                made += self.through(left, self.yard.house.inputs, (*above, need.name))
+            made += self.fetched(need.name, above)
         return self.current.builds, made
 
+    def fetched(self, name: NormalizedName, above: tuple[NormalizedName, ...] = ()) -> list[Made]:
+        """Have here what a build lock asks for, built where it must be; return what was built."""
+        self._reread()
+        left = construct.fetched_inputs([name], self.current.builds, self.yard)
+        return self.through(left, self.yard.house.inputs, (*above, name)) if left else []
+
     def _compile(self, need: Need, here: Sdist, asked: Sequence[str]) -> None:
+        self.compile(
+            need.name,
+            need.label,
+            lambda before: builds.source_text(here.path.name, here.digest, asked, before),
+            lambda lock: of_lock(lock, need.pins, self.yard.target),
+        )
+
+    def compile(
+        self,
+        name: NormalizedName,
+        label: str,
+        text: Callable[[str], str],
+        stale: Callable[[BuildLock], Iterable[Finding]],
+    ) -> None:
+        """Write the source of a build lock (`text` is given what is there), and lock it where it is `stale` or may move."""
         config = self.current.config
-        self.yard.say(f"locking what {need.label} is built with")
-        path = config.root / builds.FOLDER / f"{need.name}.in"
+        self.yard.say(f"locking what {label} is built with")
+        path = config.root / builds.FOLDER / f"{name}.in"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_text(encoding="utf-8") if path.exists() else ""
-        files.write_if_different(path, builds.source_text(here.path.name, here.digest, asked, before))
-        lock = builds.load(need.name, config, self.yard.environ)
+        files.write_if_different(path, text(before))
+        lock = builds.load(name, config, self.yard.environ)
         options = self.upgrade(lock)
-        if not lock.layer.lock or any(of_lock(lock, need.pins, self.yard.target)) or options:
+        if not lock.layer.lock or any(stale(lock)) or options:
             resolution.run(lock.layer, config, self.compiler, upgrade=options)
 
     def _reread(self) -> None:
@@ -241,7 +273,7 @@ def _record(current: Project, made: Sequence[Made]) -> None:
 def _drop_orphans(current: Project) -> tuple[NormalizedName, ...]:
     if not all(layer.lock for layer in current.layers.values()):
         return ()
-    pinned = {pin.name for pin in _pins(current)}
+    pinned = {pin.name for pin in _pins(current)} | current.local.keys()
     dropped = tuple(sorted(current.builds.locks.keys() - pinned))
     for name in dropped:
         for suffix in (".in", ".txt"):

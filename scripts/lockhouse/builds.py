@@ -1,6 +1,6 @@
-"""What a project commits about its builds: a build lock for each pin that is built from source, and the record.
+"""What a project commits about its builds: a build lock for each pin or local project that is built, and the record.
 
-`requirements/build/NAME.in` has two parts: above a line what the sdist and its backend ask for, below it what users add.
+`requirements/build/NAME.in` has two parts: above a line what the source and its backend ask for, below it what users add.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,17 +18,25 @@ from lockhouse.requirements import Pin
 
 FOLDER = PurePosixPath("requirements", "build")
 RECORD = PurePosixPath("requirements", "built.sum")
-_FOR = "# It is for "
+_FOR, _LOCAL = "# It is for ", "local "
+_BACKEND = "# Its backend asks for this, too."
 _BELOW = "# Below this line stands what you add: what the sdist forgets, or limits like `setuptools<81`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildLock:
-    """The build lock of one project: its source and lock as a layer, and the sdist that the source was written for."""
+    """The build lock of one project: its source and lock as a layer, and what the source was written for.
+
+    That is an sdist, or the folder of a local project (`local`), as it was configured. Of a local project, `declared` is
+    what its `build-system` asked for then, and `asked` what its backend did.
+    """
 
     name: NormalizedName
     layer: LoadedLayer
     sdist: Digest | None
+    local: str | None
+    declared: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def digest(self) -> Digest | None:
@@ -71,31 +79,40 @@ def read(config: Config, environ: Mapping[str, str]) -> Builds:
 def load(name: NormalizedName, config: Config, environ: Mapping[str, str]) -> BuildLock:
     """Read one build lock. Raises RequirementsError for a line that cannot be read."""
     layer = layer_of(name)
+    loaded = layers.load(layer, config, environ)
+    above = (config.root / layer.sources[0]).read_text("utf-8").partition(_BELOW)[0].splitlines()
+    what = next((line.removeprefix(_FOR).strip() for line in above if line.startswith(_FOR)), "")
+    if not what.startswith(_LOCAL):
+        return BuildLock(name=name, layer=loaded, sdist=_digest(what), local=None)
+    place = above.index(_BACKEND) if _BACKEND in above else len(above)
+    declared, asked = (
+        tuple(line for line in lines if line and not line.startswith("#")) for lines in (above[:place], above[place:])
+    )
     return BuildLock(
-        name=name,
-        layer=layers.load(layer, config, environ),
-        sdist=_sdist((config.root / layer.sources[0]).read_text("utf-8")),
+        name=name, layer=loaded, sdist=None, local=what.removeprefix(_LOCAL), declared=declared, asked=asked
     )
 
 
 def source_text(sdist: str, digest: Digest, asked: Iterable[str], before: str) -> str:
     """Return a build lock's source: what the sdist asks for, and below it what users had added to `before`."""
+    return _source_text(sdist, str(digest), dict.fromkeys(asked), before)
+
+
+def local_source_text(path: str, declared: Iterable[str], asked: Iterable[str], before: str) -> str:
+    """Return the same for a local project: what it declares, then what its backend asks for beyond that."""
+    first = dict.fromkeys(declared)
+    more = [text for text in dict.fromkeys(asked) if text not in first]
+    return _source_text(path, f"{_LOCAL}{path}", [*first, *([_BACKEND, *more] if more else [])], before)
+
+
+def _source_text(what: str, origin: str, lines: Iterable[str], before: str) -> str:
     own = before.partition(_BELOW)[2].lstrip("\n")
-    head = [
-        f"# What {sdist} asks for to be built; `lockhouse lock` writes this part.",
-        f"{_FOR}{digest}",
-        *dict.fromkeys(asked),
-        "",
-        _BELOW,
-    ]
-    return "\n".join([*head, own])
+    head = [f"# What {what} asks for to be built; `lockhouse lock` writes this part.", f"{_FOR}{origin}"]
+    return "\n".join([*head, *lines, "", _BELOW, own])
 
 
-def _sdist(text: str) -> Digest | None:
-    for line in text.splitlines():
-        if line.startswith(_FOR):
-            try:
-                return Digest.parse(line.removeprefix(_FOR).strip())
-            except ValueError:
-                return None
-    return None
+def _digest(text: str) -> Digest | None:
+    try:
+        return Digest.parse(text)
+    except ValueError:
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -13,12 +13,14 @@ from lockhouse.rules import Finding
 from lockhouse.rules.accepted import Accepted, judged, sort_out
 from lockhouse.rules.builds import build_findings
 from lockhouse.rules.freshness import freshness
+from lockhouse.rules.local import pinned_too
 from lockhouse.rules.locks import disagreements, duplicated, lock_findings
 from lockhouse.target import Target
 
 if TYPE_CHECKING:
     # What is about wheels is imported where it is used: it takes longer than to judge the locks alone.
     from lockhouse.plan import Match
+    from lockhouse.solutions import Wheels
     from lockhouse.wheelhouse import Wheelhouse
 
 
@@ -28,6 +30,7 @@ class Report:
 
     `match` says which wheel answers which pin; it is None where the wheelhouse was not looked at. `accepted` findings
     do not count, `waited` says in sentences which rules wait for something, and `ignored` which were not asked for.
+    `read` are the wheels that answer, as they were read.
     """
 
     findings: tuple[Finding, ...]
@@ -39,6 +42,7 @@ class Report:
     match: Match | None
     accepted: tuple[Accepted, ...] = ()
     ignored: tuple[str, ...] = ()
+    read: Wheels = field(default_factory=dict)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -82,13 +86,15 @@ def check(
         findings.extend(of_sources)
         if layer.lock:
             findings.extend(lock_findings(layer.lock, target))
+            findings.extend(pinned_too(layer.lock, project.local, target))
     findings.extend(build_findings(project, target))
     match, waited, proven = None, False, set[str]()
+    read: Wheels = {}
     if house:
         from lockhouse.inspection import inspect, inspect_environment  # noqa: PLC0415 - as said above
 
         seen = inspect(project, layers, target, house, disputed=disputed, deep=deep)
-        match, waited = seen.match, seen.waited
+        match, read, waited = seen.match, seen.wheels, seen.waited
         findings.extend(seen.findings)
         for graph in seen.graphs:
             findings.extend(graph.findings())
@@ -106,6 +112,7 @@ def check(
         notes=tuple(_not_judged(project, layers, house, proven)),
         waited=("the dependency rules wait until every pin has its wheel",) if waited else (),
         match=match,
+        read=read,
     )
     return _sorted_out(report, project, layers, target, today) if today else report
 
@@ -135,6 +142,9 @@ def _not_judged(
 ) -> list[str]:
     """Return what could not be told, less what the wheels of the `proven` layers tell themselves."""
     notes = []
+    undeclared = [local.path.as_posix() for local in project.local.values() if local.requires is None]
+    if house and undeclared:
+        notes.append(f"what {', '.join(undeclared)} requires is for its build to tell: `install` judges it")
     if house and (unlocked := project.unlocked):
         notes.append(f"without {', '.join(unlocked)}, wheels that nothing asks for were not judged")
     for layer in layers:

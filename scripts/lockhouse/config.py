@@ -9,6 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
 import tomli
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -29,6 +30,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
     ),
     "connections": (str(CONNECTIONS), "how many files are fetched from an index at the same time"),
     "cooldown-days": ("none", "`lock` takes no release that is younger than so many days"),
+    "editable": ("`true`", "`local` projects are installed in place: a change shows at once; `false`: as wheels"),
     "engine": (
         "`auto`",
         "what puts wheels into the environment: `pip`, `uv`, or uv where it is there and known to work",
@@ -46,6 +48,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
         "each `requirements/*.in`",
         'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
     ),
+    "local": ("none", 'folders of your own projects, installed after the locks: `[".", "../common[fast]"]`'),
     "no-binary": ("none", "projects that are built from source though there is a wheel"),
     "python": (
         "that of `venv`, else the running one",
@@ -63,6 +66,14 @@ class Layer:
     name: str
     lock: PurePosixPath
     sources: tuple[PurePosixPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """The folder of a local project, relative to the project's root, and the extras that are wanted of it."""
+
+    path: PurePosixPath
+    extras: frozenset[NormalizedName]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +98,8 @@ class Config:
     build_isolation: str
     accept: tuple[Acceptance, ...]
     engine: str
+    local: tuple[LocalFolder, ...] = ()
+    editable: bool = True
 
     def layer(self, word: str) -> Layer:
         """Return the layer that a word of the command line means: its name, or a path of its lock or a source.
@@ -129,6 +142,8 @@ def load(root: Path) -> Config:
         no_binary=frozenset(canonicalize_name(name) for name in reader.texts(table, "no-binary")),
         build_isolation=reader.choice(table, "build-isolation", ("best", "strict")),
         accept=_accept(table, path),
+        local=_local(reader, table),
+        editable=reader.flag(table, "editable", default=True),
         engine=reader.choice(table, "engine", ("auto", "pip", "uv")),
     )
 
@@ -157,6 +172,26 @@ def _is_series(text: str) -> bool:
     except InvalidVersion:
         return False
     return version.major == 3 and len(version.release) == 2 and text == f"{version.major}.{version.minor}"
+
+
+def _local(reader: "_Reader", table: Mapping[str, object]) -> tuple[LocalFolder, ...]:
+    found: dict[PurePosixPath, LocalFolder] = {}
+    for text in reader.texts(table, "local"):
+        folder, extras = text, ""
+        if text.endswith("]"):
+            folder, _, extras = text.removesuffix("]").rpartition("[")
+        path = PurePosixPath(folder.strip())
+        try:
+            names = frozenset(map(canonicalize_name, Requirement(f"local[{extras}]").extras))
+        except InvalidRequirement:
+            names = frozenset()
+        if not folder.strip() or "\0" in folder or path.is_absolute() or (bool(extras) != bool(names)):
+            hint = "write the folder relative to the project's root, extras behind it: `../common[fast]`"
+            raise reader.error(f"'local' names no folder by {text!r}", hint=hint)
+        if path in found:
+            raise reader.error(f"'local' names the folder {path.as_posix()!r} twice")
+        found[path] = LocalFolder(path, names)
+    return tuple(found.values())
 
 
 def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
@@ -288,6 +323,12 @@ class _Reader:
         value = table.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise self.wrong(key, value, "a whole number above 0")
+        return value
+
+    def flag(self, table: Mapping[str, object], key: str, *, default: bool) -> bool:
+        value = table.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, value, "true or false")
         return value
 
     def choice(self, table: Mapping[str, object], key: str, words: Sequence[str]) -> str:

@@ -3,12 +3,13 @@
 What a build gives is believed only if the record says the same; who may write the record is the caller's business.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -154,10 +155,11 @@ def asked_by_backend(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, sc
     try:
         return building.requires(workshop)
     except LockhouseError as error:
-        raise _named(error, lock) from error
+        raise named(error, lock) from error
 
 
-def _named(error: LockhouseError, lock: BuildLock) -> LockhouseError:
+def named(error: LockhouseError, lock: BuildLock) -> LockhouseError:
+    """Return the error with a hint that names the build lock."""
     # Whoever builds does not know where the build lock is that could be mended.
     if error.hint:
         error.hint = error.hint.replace("build/NAME.in", f"build/{lock.name}.in")
@@ -182,25 +184,30 @@ def made(
         try:
             return _made(need, here, known, yard, scratch)
         except LockhouseError as error:
-            return _named(error, known.locks[need.name])
+            return named(error, known.locks[need.name])
 
-    before = _committed(yard.config)
+    before = committed(yard.config)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         outcomes = list(threads.map(build, jobs))
     # Where the system cuts builds off they cannot do that; elsewhere they must not go unnoticed.
-    if changed := sorted(path for path, _ in before ^ _committed(yard.config)):
-        raise LockhouseError(
-            f"{', '.join(dict.fromkeys(changed))} changed while {', '.join(need.label for need, _ in jobs)} was built",
-            hint="look at what changed there, and take it back; nothing of this build was kept",
-        )
+    refuse_changes(before, yard.config, ", ".join(need.label for need, _ in jobs))
     yield from zip((need for need, _ in jobs), outcomes, strict=True)
 
 
-def _committed(config: Config) -> set[tuple[str, Digest]]:
-    """Return the locks, build locks and record as they are now."""
+def committed(config: Config) -> set[tuple[str, Digest]]:
+    """Return the locks, build locks and record as they are now: no build may change them."""
     paths = [config.root / layer.lock for layer in config.layers.values()]
     paths += [*(config.root / builds.FOLDER).glob("*"), config.root / builds.RECORD]
     return {(path.relative_to(config.root).as_posix(), hashing.digests(path)[0]) for path in paths if path.is_file()}
+
+
+def refuse_changes(before: Set[tuple[str, Digest]], config: Config, built: str) -> None:
+    """Raise LockhouseError where something that is committed is not as it was before a build."""
+    if changed := sorted(path for path, _ in before ^ committed(config)):
+        raise LockhouseError(
+            f"{', '.join(dict.fromkeys(changed))} changed while {built} was built",
+            hint="look at what changed there, and take it back; nothing of this build was kept",
+        )
 
 
 def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> Made:
@@ -210,7 +217,7 @@ def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> 
     try:
         done = building.build(workshop)
     finally:
-        _keep_logs(workshop, need, yard)
+        keep_logs(workshop, need.name, yard)
     name = WheelName.parse(done.wheel.name)
     if not need.is_for(name):
         raise LockhouseError(
@@ -242,12 +249,14 @@ def _made(need: Need, here: Sdist, known: Builds, yard: Yard, scratch: Path) -> 
     return Made(need=need, path=done.wheel, wheel=name, line=line, origin=origin)
 
 
-def _keep_logs(workshop: Workshop, need: Need, yard: Yard) -> None:
+def keep_logs(workshop: Workshop, name: NormalizedName, yard: Yard) -> None:
+    """Keep the logs of a project's build in the wheelhouse, where it can be written to."""
     folder = yard.house.state / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    for log in workshop.scratch.glob("*.log"):
-        if log.is_file() and not log.is_symlink():
-            shutil.copyfile(log, folder / f"{need.name}-{log.name}")
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        for log in workshop.scratch.glob("*.log"):
+            if log.is_file() and not log.is_symlink():
+                shutil.copyfile(log, folder / f"{name}-{log.name}")
 
 
 def _is_tied(name: WheelName) -> bool:
@@ -260,6 +269,18 @@ def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: 
         raise LockhouseError(f"{here.path.name} is not the locked sdist any more", hint="run `make wheelhouse` again")
     (own / "source").mkdir()
     unpacked = sdist.unpack(here.path, own / "source")
+    return Workshop(
+        source=unpacked.folder,
+        scratch=own,
+        epoch=unpacked.epoch,
+        environment=furnished(lock, known, yard, own),
+        environ=yard.environ,
+        isolation=yard.config.build_isolation,
+    )
+
+
+def furnished(lock: BuildLock, known: Builds, yard: Yard, folder: Path) -> Path:
+    """Make an environment of exactly the locked build wheels below a folder, and return it; LockhouseError if one lacks."""
     needs = build_needs([lock], known, yard.target)
     inventory = yard.house.inputs.inventory({digest.algorithm for need in needs for digest in need.hashes})
     match = plan.match(needs, needs, inventory, yard.target)
@@ -270,7 +291,7 @@ def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: 
         )
     request = install.Request(
         house=yard.house.inputs,
-        venv=own / "environment",
+        venv=folder / "environment",
         target=yard.target,
         environ=yard.environ,
         # One installer everywhere: nothing about a build may hang on which ones a machine has.
@@ -278,14 +299,7 @@ def _workshop(here: Sdist, lock: BuildLock, known: Builds, yard: Yard, scratch: 
         compiled=True,
     )
     install.install(match.chosen, request)
-    return Workshop(
-        source=unpacked.folder,
-        scratch=own,
-        epoch=unpacked.epoch,
-        environment=own / "environment",
-        environ=yard.environ,
-        isolation=yard.config.build_isolation,
-    )
+    return request.venv
 
 
 def put(each: Made, house: Wheelhouse) -> None:

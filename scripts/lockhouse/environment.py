@@ -91,7 +91,7 @@ class Difference:
 
 def wanted(stored: StoredWheel, house: Wheelhouse, layout: Layout) -> Wanted:
     """Return what a wheel of the wheelhouse means to be in an environment of this layout; raises WheelError."""
-    archive = house.path / stored.filename
+    archive = house.place_of(stored)
     return Wanted(stored.wheel, archive, landed(archive, stored.wheel, layout))
 
 

@@ -30,7 +30,7 @@ def run(
     """
     page, derived, empty = scratch / "links.html", scratch / "requirements.txt", scratch / "empty"
     empty.mkdir()
-    page.write_text(links_page(wheels, house.path), encoding="utf-8")
+    page.write_text(links_page(wheels, house), encoding="utf-8")
     derived.write_text(derived_requirements(wheels), encoding="utf-8")
     # uv leaves a lock of its own in the environment.
     leaving = venv / ".lock"
@@ -51,10 +51,10 @@ def run(
         leaving.unlink(missing_ok=True)
 
 
-def links_page(wheels: Sequence[StoredWheel], folder: Path) -> str:
+def links_page(wheels: Sequence[StoredWheel], house: Wheelhouse) -> str:
     """Return an index page (PEP 503 anchors) with one link a wheel, whose fragment states its sha256."""
     anchors = [
-        f'<a href="{html.escape((folder.resolve() / stored.filename).as_uri())}#sha256={stored.sha256.hex}">'
+        f'<a href="{html.escape(house.place_of(stored).resolve().as_uri())}#sha256={stored.sha256.hex}">'
         f"{html.escape(stored.filename)}</a><br>"
         for stored in wheels
     ]
@@ -68,7 +68,7 @@ def derived_requirements(wheels: Sequence[StoredWheel]) -> str:
 
 def stamps(house: Wheelhouse, wheels: Iterable[StoredWheel]) -> dict[Path, object]:
     """Return what changes whenever a wheel's bytes do, or another file takes its place; nobody can set a ctime."""
-    paths = [house.path / stored.filename for stored in wheels]
+    paths = [house.place_of(stored) for stored in wheels]
     return {path: _stamp(path) for path in paths}
 
 

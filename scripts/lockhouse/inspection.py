@@ -11,13 +11,15 @@ from packaging.utils import NormalizedName
 from lockhouse import contents, environment, plan, solutions
 from lockhouse.contents import WheelContent
 from lockhouse.layers import LoadedLayer
+from lockhouse.local import kept
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
-from lockhouse.rules import Finding
+from lockhouse.rules import Finding, finding
 from lockhouse.rules.builds import sdist_findings
 from lockhouse.rules.dependencies import Graph
 from lockhouse.rules.environment import environment_findings, unmade
 from lockhouse.rules.wheels import collisions, content_findings, wheel_findings
+from lockhouse.solutions import Wheels
 from lockhouse.target import Target, is_made, unfinished
 from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 
@@ -26,10 +28,13 @@ from lockhouse.wheelhouse import Inventory, StoredWheel, Wheelhouse
 class Inspection:
     """Which wheel answers which pin, what is wrong, and what requires what in the environments that could be judged.
 
+    `wheels` are the answers as they were read.
+
     `waited` tells that others could not, for want of a wheel.
     """
 
     match: Match
+    wheels: Wheels
     findings: tuple[Finding, ...]
     graphs: tuple[Graph, ...]
     waited: bool
@@ -57,7 +62,7 @@ def inspect(
         need.key: (where / stored.filename, stored.wheel.version, looked[stored].metadata)
         for need, stored in match.chosen
     }
-    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed)
+    graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed, with_local=True)
     lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
     undecided = undecided_by(project, allowed, target)
@@ -74,7 +79,7 @@ def inspect(
         *content_findings(looked, target, where),
         *collisions(_together(project, layers, match), looked, where),
     ]
-    return Inspection(match=match, findings=tuple(findings), graphs=tuple(graphs), waited=waited)
+    return Inspection(match=match, wheels=located, findings=tuple(findings), graphs=tuple(graphs), waited=waited)
 
 
 def inspect_environment(
@@ -97,11 +102,20 @@ def inspect_environment(
         yield unmade(place, len(chosen), begun=unfinished(venv) is not None, mend=mend)
         return
     found = environment.read(venv, target.series)
+    local = kept.all_of(venv, project.local)
     wanted = {need.name: environment.wanted(wheel, house, found.layout) for need, wheel in chosen}
-    named = {need.name: need for need in required}
+    wanted |= {name: environment.wanted(wheel, house, found.layout) for name, wheel in local.items()}
+    named = {need.name: need for need in (*required, *map(plan.need_of, local.values()))}
+    for name in project.local.keys() - {each.name for each in found.installed}:
+        where = project.local[name].location
+        yield finding("env-missing", where, f"the local project {name} is not in {place.as_posix()}", hint=mend)
     unknown = named.keys() - wanted.keys()
     difference = environment.compare(found, wanted, deep=deep)
-    judged = replace(difference, extra=tuple(each for each in difference.extra if each.name not in unknown))
+    judged = replace(
+        difference,
+        missing=tuple(name for name in difference.missing if name not in project.local),
+        extra=tuple(each for each in difference.extra if each.name not in unknown),
+    )
     yield from environment_findings(judged, found, named, place=place, mend=mend)
 
 
@@ -146,30 +160,33 @@ def _together(project: Project, layers: Sequence[LoadedLayer], match: Match) -> 
 def _inputs(
     project: Project, match: Match, allowed: Sequence[Need], target: Target, house: Wheelhouse
 ) -> Iterator[Finding]:
-    """Report where what the built wheels were made from is not what is locked, both ways."""
+    """Report where what built wheels were made from, and local projects are to be, is not what is locked, both ways."""
     built = [need for need, stored in match.chosen if not stored.is_any_of(need.hashes)]
     locks = project.builds.locks
     may_be = [need for need in allowed if need.buildable or need.from_source]
-    if not locks or not (built or house.inputs.path.is_dir()):
+    local = [name for name in project.local if name in locks]
+    if not locks or not (built or local or house.inputs.path.is_dir()):
         return
     root = project.config.root
     every = plan.needs([lock.layer.pins for lock in locks.values()], target, builds=project.builds)
     inventory = house.inputs.inventory({digest.algorithm for need in every for digest in need.hashes})
     # What builds are made with may be built itself, and so on.
     required: tuple[Need, ...] = ()
-    todo = built
+    todo = [*local, *(need.name for need in built if need.name in locks)]
     while todo:
-        more = plan.needs(
-            [locks[need.name].layer.pins for need in todo if need.name in locks], target, builds=project.builds
-        )
+        more = plan.needs([locks[name].layer.pins for name in todo], target, builds=project.builds)
         required = tuple(dict.fromkeys((*required, *more)))
         chosen = plan.match(more, more, inventory, target).chosen
-        todo = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
-        built += todo
+        inner = [need for need, kept in chosen if not kept.is_any_of(need.hashes) and need not in built]
+        built += inner
+        todo = [need.name for need in inner if need.name in locks]
     may_be += [need for need in every if need.buildable]
     stored = house.sdists({digest.algorithm for need in (*allowed, *every) for digest in need.hashes})
     yield from sdist_findings(built, may_be, stored, shown(house.sdist_folder, root))
     inputs = plan.match(required, every, inventory, target)
+    if len(local) < len(project.local) or any(lock.layer.lock is None for lock in locks.values()):
+        # The lock that is not there may ask for them.
+        inputs = replace(inputs, spare=())
     yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
 
 

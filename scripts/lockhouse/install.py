@@ -5,8 +5,8 @@ that this step was killed in carries a marker, and is made anew by the next one.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.utils import NormalizedName
@@ -55,6 +55,7 @@ class Request:
     target: Target
     environ: Mapping[str, str]
     engine: Callable[[], Engine]
+    again: Set[NormalizedName] = frozenset()
     keep_extra: bool = False
     compiled: bool = False
     waiting: Callable[[], None] = field(default=lambda: None)
@@ -134,6 +135,13 @@ def _change(stored: Mapping[NormalizedName, StoredWheel], request: Request) -> _
     before = environment.read(request.venv, request.target.series)
     wanted = {name: environment.wanted(wheel, request.house, before.layout) for name, wheel in stored.items()}
     difference = environment.compare(before, wanted)
+    anew = dict.fromkeys(request.again - {*difference.missing, *difference.differing}, ("it was built anew",))
+    differing = {**difference.differing, **anew}
+    # What goes with a project that is replaced is no stray.
+    replaced = [project for project in before.installed if project.name in differing]
+    owned = {path for project in replaced for path in environment.recorded(before, project) or ()}
+    strays = tuple(path for path in difference.strays if path not in owned)
+    difference = replace(difference, differing=differing, strays=strays)
     extra = () if request.keep_extra else difference.extra
     return _Change(before=before, stored=stored, wanted=wanted, difference=difference, extra=extra)
 

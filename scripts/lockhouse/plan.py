@@ -106,6 +106,12 @@ def needs(
     return tuple(sorted(found.values(), key=lambda need: (need.name, str(need.version), sorted(need.hashes))))
 
 
+def need_of(stored: StoredWheel) -> Need:
+    """Return the need that exactly this wheel answers, and that no pin asks for."""
+    hashes = frozenset({stored.sha256})
+    return Need(name=stored.wheel.name, version=stored.wheel.version, hashes=hashes, url=None, pins=())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
     """Which stored wheel answers which need, which needs have none, and which wheels nobody asks for."""

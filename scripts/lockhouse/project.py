@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from packaging.utils import NormalizedName
+
 from lockhouse import builds
 from lockhouse.builds import Builds
 from lockhouse.config import Config
 from lockhouse.errors import ConfigError, UsageError
 from lockhouse.layers import LoadedLayer, load
+from lockhouse.local import declaration
+from lockhouse.local.declaration import LocalProject
 from lockhouse.requirements import Pin
 
 OF_BUNDLES = "bundle"
@@ -20,12 +24,13 @@ OF_BUNDLES = "bundle"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """Every layer, bases first, the environments they form, and what is known of the builds of their pins."""
+    """Every layer, bases first, the environments they form, what is known of the builds of their pins, local projects."""
 
     config: Config
     layers: Mapping[str, LoadedLayer]
     environments: Mapping[str, tuple[str, ...]]
     builds: Builds
+    local: Mapping[NormalizedName, LocalProject]
 
     def named(self, words: Sequence[str]) -> tuple[LoadedLayer, ...]:
         """Return the layers that the words name, bases first; without a word, all. Raises UsageError."""
@@ -45,13 +50,10 @@ class Project:
                     hint="name layers of one environment, or join them in `environments` of [tool.lockhouse]",
                 )
             return layers
-        names = [name for name, members in self.environments.items() if members != (OF_BUNDLES,)]
-        name = "default" if "default" in names else names[0] if len(names) == 1 else None
-        if name is None:
-            name = next((each for each, members in self.environments.items() if "main" in members), None)
+        name = self._default()
         if name is None:
             raise UsageError(
-                f"there are several environments ({', '.join(names)}) and none is called `default`",
+                f"there are several environments ({', '.join(self.environments)}) and none is called `default`",
                 hint="name the layers to install, or set `default` in `environments` of [tool.lockhouse]",
             )
         return self.named(self.environments[name])
@@ -60,6 +62,22 @@ class Project:
     def unlocked(self) -> list[str]:
         """The paths of the locks that do not exist."""
         return [str(layer.layer.lock) for layer in self.layers.values() if layer.lock is None]
+
+    def _default(self) -> str | None:
+        names = [name for name, members in self.environments.items() if members != (OF_BUNDLES,)]
+        if "default" in names or len(names) == 1:
+            return "default" if "default" in names else names[0]
+        return next((each for each, members in self.environments.items() if "main" in members), None)
+
+    def local_in(self, layers: Sequence[str]) -> tuple[LocalProject, ...]:
+        """Return the local projects that the locks of layers must provide for together.
+
+        These are all of them where every layer of the default environment is among them, which `install` makes with
+        them, and where nothing tells which one that is; otherwise none.
+        """
+        name = self._default()
+        belongs = name is None or set(self.environments[name]) <= set(layers)
+        return tuple(self.local.values()) if belongs else ()
 
     def replaced(self, layer: LoadedLayer) -> "Project":
         """Return the project with one layer in a newer state."""
@@ -81,8 +99,8 @@ class Project:
 def read(config: Config, environ: Mapping[str, str]) -> Project:
     """Read every lock and source of the project.
 
-    Raises RequirementsError and RecordError for a line that cannot be read, ConfigError for a source that is missing or
-    for layers that build on each other in a circle.
+    Raises RequirementsError and RecordError for a line that cannot be read, ConfigError for a source that is missing,
+    for layers that build on each other in a circle, or for a local project that cannot be read.
     """
     layers = {name: load(layer, config, environ) for name, layer in config.layers.items()}
     try:
@@ -92,7 +110,13 @@ def read(config: Config, environ: Mapping[str, str]) -> Project:
         raise ConfigError(f"these layers build on each other in a circle: {circle}") from error
     ordered = {name: layers[name] for name in order}
     environments = config.environments if config.environments is not None else _joined(ordered)
-    return Project(config=config, layers=ordered, environments=environments, builds=builds.read(config, environ))
+    return Project(
+        config=config,
+        layers=ordered,
+        environments=environments,
+        builds=builds.read(config, environ),
+        local=declaration.read_all(config),
+    )
 
 
 def reread(project: Project, name: str, environ: Mapping[str, str]) -> LoadedLayer:

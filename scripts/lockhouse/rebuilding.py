@@ -32,16 +32,17 @@ def build(current: Project, yard: Yard, *, left: Sequence[Need], again: Sequence
     """
     jobs = list(dict.fromkeys((*left, *again)))
     known = current.builds
-    unlocked = [need for need in jobs if need.name not in known.locks]
+    unlocked = [need.label for need in jobs if need.name not in known.locks]
+    unlocked += [str(local.path) for local in current.local.values() if local.name not in known.locks]
     if unlocked:
-        labels = ", ".join(need.label for need in unlocked)
+        labels = ", ".join(unlocked)
         raise LockhouseError(f"{labels}: no build lock says how to build it", hint="run `make lock`")
     every = list(dict.fromkeys((*jobs, *_built_needs(current, yard))))
     sdists = construct.fetched_sdists(every, yard)
     inner = construct.build_needs(known.locks.values(), known, yard.target)
     construct.drop_unneeded((*every, *inner), yard)
     with yard.house.held(yard.waiting), yard.house.scratch() as scratch:
-        _inputs([need.name for need in every], known, yard, scratch)
+        _inputs([*current.local, *(need.name for need in every)], known, yard, scratch)
     housed: list[Made] = []
     recorded: list[Made] = []
     failures: list[LockhouseError] = []

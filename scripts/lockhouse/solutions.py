@@ -11,6 +11,7 @@ from lockhouse import contents, plan
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
 from lockhouse.layers import LoadedLayer
+from lockhouse.local.declaration import LocalProject
 from lockhouse.metadata import Metadata
 from lockhouse.project import Project
 from lockhouse.requirements import Pin
@@ -22,10 +23,17 @@ Wheels = Mapping[object, tuple[PurePath, Version, Metadata | None]]
 
 
 def graphs(
-    project: Project, layers: Sequence[LoadedLayer], target: Target, wheels: Wheels, *, disputed: Set[NormalizedName]
+    project: Project,
+    layers: Sequence[LoadedLayer],
+    target: Target,
+    wheels: Wheels,
+    *,
+    disputed: Set[NormalizedName],
+    with_local: bool = False,
 ) -> tuple[list[Graph], bool]:
     """Return what requires what in each environment that the layers make up, and whether some could not be judged.
 
+    With `with_local`, local projects are part of what holds every layer of the default environment.
     Those wait of which a pin has no wheel, a line is no pin, or the layers disagree (about the projects in `disputed`).
     """
     found: list[Graph] = []
@@ -43,8 +51,18 @@ def graphs(
         ):
             waited = True
         else:
-            found.append(Graph(solution, together, target))
+            local = project.local_in([layer.name for layer in together]) if with_local else ()
+            found.append(Graph(solution, together, target, local))
     return found, waited
+
+
+def together(layers: Sequence[LoadedLayer], target: Target, wheels: Wheels, local: Sequence[LocalProject]) -> Graph:
+    """Return what requires what among the pins of the layers and these local projects, which are installed together.
+
+    Every pin must have its wheel.
+    """
+    pins = [pin for layer in layers for pin in layer.pins]
+    return Graph(_solution(pins, target, wheels) or {}, layers, target, local)
 
 
 def by_name(project: Project, target: Target, folder: Path) -> Wheels:

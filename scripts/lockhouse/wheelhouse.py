@@ -27,11 +27,15 @@ _HARMLESS = {".gitignore", ".gitkeep", ".gitattributes"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredWheel:
-    """A wheel in the wheelhouse: its name read, its size in bytes, and the digests of the bytes that are there now."""
+    """A wheel in the wheelhouse: its name read, its size in bytes, and the digests of the bytes that are there now.
+
+    `folder` is where it lies if not in the wheelhouse: what is built of a local project never gets there.
+    """
 
     wheel: WheelName
     size: int
     digests: tuple[Digest, ...]
+    folder: Path | None = None
 
     @property
     def filename(self) -> str:
@@ -98,6 +102,10 @@ class Wheelhouse:
     def sdist_folder(self) -> Path:
         """Where the source distributions are that builds start from."""
         return self.state / "sdists"
+
+    def place_of(self, stored: StoredWheel) -> Path:
+        """Return where a wheel's file is."""
+        return (stored.folder or self.path) / stored.filename
 
     def sdists(self, algorithms: Iterable[str] = ()) -> tuple[StoredSdist, ...]:
         """Return the source distributions that are here, hashed; links are none."""

@@ -1,4 +1,4 @@
-"""Real build backends for tests: the wheels that this repository's own wheelhouse holds, put onto a test's index."""
+"""Real build backends for tests: the wheels that this repository's own wheelhouse holds, inputs of builds among them, on an index."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ HOUSE = Path(__file__).resolve().parents[2] / "wheelhouse"
 def offer(index: Index, *projects: str) -> None:
     """Put the wheels of these projects onto the index; the test is skipped where the wheelhouse has none."""
     for project in projects:
-        wheels = list(HOUSE.glob(f"{project}-*.whl"))
+        wheels = [*HOUSE.glob(f"{project}-*.whl"), *HOUSE.glob(f".lockhouse/build/{project}-*.whl")]
         if not wheels:
             pytest.skip(f"there is no wheel of {project} in {HOUSE.name}/: run `make install`")
         for wheel in wheels:

@@ -27,6 +27,10 @@ class BuildError(LockhouseError):
         self.tail = tail
 
 
+class HookMissingError(BuildError):
+    """The backend has no such hook (PEP 660's are not for everyone)."""
+
+
 def failed(package: str, step: str, status: int, log: IO[bytes], reason: str = "") -> BuildError:
     """Return the error of a hook that failed: what it said last, and a hint found in that."""
     text = end_of(log)

@@ -1,4 +1,4 @@
-"""One PEP 517 hook through pypa/build, run inside the sandbox by our own interpreter.
+"""One hook of PEP 517 or PEP 660 through pypa/build, run inside the sandbox by our own interpreter.
 
 The answer goes into a file, all else to the log. The hooks run in the environment's interpreter and see its packages only.
 """
@@ -9,18 +9,20 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from build import BuildBackendException, BuildException, ProjectBuilder
+from pyproject_hooks import HookMissing
 
-REQUIRES, WHEEL = "get_requires_for_build_wheel", "build_wheel"
+_REQUIRES, _BUILD = "get_requires_for_build_", "build_"
 
 
 def main(argv: Sequence[str]) -> int:
     """Call one hook and write the answer.
 
     `argv` is the hook's name, the source folder, the environment's interpreter, the folder for the wheel and the file
-    for the answer: `{"value": ...}`, or `{"status": exit status of the hook, "reason": text}`; then 1 is returned.
+    for the answer: `{"value": ...}`, or `{"status": exit status of the hook, "reason": text}`, with `"missing": true` where
+    the backend has no such hook; then 1 is returned.
     """
     hook, source, python, output, answer = argv
     # What a library has to say about the project belongs in the log, not into our own warnings.
@@ -36,9 +38,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _call(builder: ProjectBuilder, hook: str, output: str) -> list[str] | str:
-    if hook == REQUIRES:
-        return sorted(builder.get_requires_for_build("wheel"))
-    return Path(builder.build("wheel", output)).name
+    if hook.startswith(_REQUIRES):
+        return sorted(builder.get_requires_for_build(_kind(hook, _REQUIRES)))
+    return Path(builder.build(_kind(hook, _BUILD), output)).name
+
+
+def _kind(hook: str, before: str) -> Literal["editable", "wheel"]:
+    return "editable" if hook.removeprefix(before) == "editable" else "wheel"
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -47,6 +53,8 @@ def _failure(error: Exception) -> dict[str, Any]:
         # The hook has printed its own traceback.
         code = cause.returncode
         return {"status": code if code >= 0 else 128 - code, "reason": ""}
+    if isinstance(cause, HookMissing):
+        return {"status": 1, "reason": f"its backend has no {cause.hook_name}", "missing": True}
     if traceback := getattr(cause, "traceback", ""):
         sys.stderr.write(f"{traceback}\n")
     sys.stderr.write(f"{error}\n")

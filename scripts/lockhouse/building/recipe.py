@@ -1,6 +1,6 @@
-"""The two PEP 517 questions about an unpacked sdist: what its build requires beyond the declared, and its wheel.
+"""The two PEP 517 questions about a source tree: what its build requires beyond the declared, and its wheel.
 
-Refuses a build without namespaces where those are demanded, and a backend that leaves anything but one wheel.
+Both can be asked for an editable wheel as well (PEP 660). Refuses a build without namespaces where those are demanded, and a backend that leaves anything but one wheel.
 """
 
 import json
@@ -17,16 +17,17 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from lockhouse import process
-from lockhouse.building.diagnosis import BuildError, failed, shown
+from lockhouse.building.diagnosis import BuildError, HookMissingError, failed, shown
 from lockhouse.building.sandbox import NAMESPACES, NO_SANDBOX, Sandbox, isolation_here, lent, sandbox_here
 from lockhouse.building.variables import build_environ
 from lockhouse.errors import ProcessError, WheelError
 from lockhouse.filenames import WheelName
 from lockhouse.target import interpreter_of
 
-__all__ = ["BuildError", "Built", "Workshop", "build", "isolation_here", "requires"]
+__all__ = ["BuildError", "Built", "HookMissingError", "Workshop", "build", "isolation_here", "requires"]
 
 REQUIRES, WHEEL = "get_requires_for_build_wheel", "build_wheel"
+REQUIRES_EDITABLE, EDITABLE = "get_requires_for_build_editable", "build_editable"
 _BOOT = "import sys; sys.path += sys.argv.pop(1).split('\\n'); from lockhouse.building.driver import main; sys.exit(main(sys.argv[1:]))"
 _ANSWER_LIMIT = 1 << 20
 _TOOLCHAIN = (
@@ -41,11 +42,12 @@ _ALLOW = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """Where and with what one sdist is built.
+    """Where and with what one source tree is built.
 
-    `source` is the unpacked sdist, `scratch` a private folder that holds it and everything else a build makes, deleted
-    by the caller. `environment` is a virtual environment with the locked build wheels and nothing else. `epoch` is
-    SOURCE_DATE_EPOCH, `environ` the user's variables, `isolation` "best" or "strict".
+    `source` is the tree, which the build may write to; `scratch` a private folder for everything else that a build makes,
+    deleted by the caller; an unpacked sdist lies in it. `environment` is a virtual environment with the locked build wheels and nothing else. `epoch` is
+    SOURCE_DATE_EPOCH, `environ` the user's variables, `isolation` "best" or "strict". `visible` are other folders that the
+    build reads.
     """
 
     source: Path
@@ -54,6 +56,7 @@ class Workshop:
     environment: Path
     environ: Mapping[str, str]
     isolation: str
+    visible: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,31 +69,34 @@ class Built:
     toolchain: str
 
 
-def requires(workshop: Workshop, *, sandbox: Sandbox | None = None) -> tuple[str, ...]:
+def requires(workshop: Workshop, *, editable: bool = False, sandbox: Sandbox | None = None) -> tuple[str, ...]:
     """Return what the backend itself asks for beyond `build-system.requires`, sorted (PEP 517, PEP 508 texts).
 
     Backends may write into the source meanwhile. Raises BuildError.
     """
-    bench = _Bench.make(workshop, REQUIRES, sandbox or sandbox_here())
+    bench = _Bench.make(workshop, REQUIRES_EDITABLE if editable else REQUIRES, sandbox or sandbox_here())
     asked = bench.call()
     if not isinstance(asked, list):
-        raise bench.error(f"{REQUIRES} gave no list of requirements")
+        raise bench.error(f"{bench.step} gave no list of requirements")
     for text in asked:
         if not _is_requirement(text):
-            raise bench.error(f"{REQUIRES} asks for {text!r}, which is no requirement")
+            raise bench.error(f"{bench.step} asks for {text!r}, which is no requirement")
     return tuple(asked)
 
 
-def build(workshop: Workshop, *, sandbox: Sandbox | None = None) -> Built:
-    """Build the wheel (PEP 517) and return where it is, below the scratch folder. Raises BuildError."""
-    bench = _Bench.make(workshop, WHEEL, sandbox or sandbox_here())
+def build(workshop: Workshop, *, editable: bool = False, sandbox: Sandbox | None = None) -> Built:
+    """Build the wheel (PEP 517, PEP 660) and return where it is, below the scratch folder.
+
+    Raises BuildError, and HookMissingError where the backend builds no editable wheels.
+    """
+    bench = _Bench.make(workshop, EDITABLE if editable else WHEEL, sandbox or sandbox_here())
     toolchain = _toolchain(bench)
     told = bench.call()
     output = bench.room / "output"
     found = sorted(output.iterdir())
     if len(found) != 1 or found[0].name != told or found[0].is_symlink() or not found[0].is_file():
         names = ", ".join(repr(path.name) for path in found) or "nothing"
-        raise bench.error(f"{WHEEL} should leave one wheel and name it, but left {names} and named {told!r}")
+        raise bench.error(f"{bench.step} should leave one wheel and name it, but left {names} and named {told!r}")
     try:
         WheelName.parse(found[0].name)
     except WheelError as error:
@@ -146,7 +152,7 @@ class _Bench:
             log=scratch / f"{step}.log",
             python=python,
             environ=environ,
-            needs=(workshop.environ.get("PATH", ""), os.path.realpath(python)),
+            needs=(workshop.environ.get("PATH", ""), os.path.realpath(python), *map(str, workshop.visible)),
             step=step,
             sandbox=sandbox,
         )
@@ -171,6 +177,11 @@ class _Bench:
             if status == NO_SANDBOX:
                 raise failed(self.source.name, self.step, status, log, "the sandbox could not be made")
             told = _read(answer)
+            if told.get("missing"):
+                reason = shown(str(told.get("reason", "")))
+                raise HookMissingError(
+                    f"{self.source.name} could not be built: {reason}", package=self.source.name, step=self.step
+                )
             if status or "value" not in told:
                 raise failed(
                     self.source.name, self.step, told.get("status") or status, log, str(told.get("reason", ""))

@@ -1,5 +1,6 @@
 """The command `install`."""
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from lockhouse.engines import ENGINES, choose
 from lockhouse.formats.text import report_text
 from lockhouse.inspection import shown
 from lockhouse.install import Move, Outcome, Request
+from lockhouse.local.kept import LocalWheel, keep
+from lockhouse.plan import need_of
 from lockhouse.venv import refuse_unnamed
 from lockhouse.wheelhouse import Wheelhouse
 
@@ -27,9 +30,19 @@ _NAMES = 20
 @click.option("--engine", type=click.Choice(ENGINES), help="Install with pip or uv, whatever the configuration says.")
 @click.option("--keep-extra", is_flag=True, help="Leave what no lock asks for in the environment.")
 @click.option("--compile", "compiled", is_flag=True, help="Byte-compile what is installed.")
+@click.option("--editable/--no-editable", default=None, help="Install local projects in place, or as wheels.")
+@click.option("--no-local", is_flag=True, help="Leave local projects out, for layers of an image.")
 @command
 def install(
-    session: Session, layers: tuple[str, ...], *, env: Path | None, engine: str | None, keep_extra: bool, compiled: bool
+    session: Session,
+    layers: tuple[str, ...],
+    *,
+    env: Path | None,
+    engine: str | None,
+    keep_extra: bool,
+    compiled: bool,
+    editable: bool | None,
+    no_local: bool,
 ) -> int:
     """Check, then make the environment exactly the locks.
 
@@ -61,18 +74,27 @@ def install(
         session.message("nothing was installed" + (f"; {place} is as it was" if venv.exists() else ""))
         return FAILED
     session.message(report_text(found))
-    request = Request(
-        house=house,
-        venv=venv,
-        target=where,
-        environ=session.environ,
-        engine=lambda: choose(engine or current.config.engine, session.environ),
-        keep_extra=keep_extra,
-        compiled=compiled,
-        waiting=session.waiting,
-        begin=lambda how: session.message(f"installing into {place} {how}".rstrip()),
-    )
-    outcome = step.install(found.match.chosen, request)
+    with contextlib.ExitStack() as stack:
+        local: list[LocalWheel] = []
+        if current.local and not no_local:
+            from lockhouse.commands.local import wheels_of  # noqa: PLC0415 - builds, as most installs do not
+
+            wish = current.config.editable if editable is None else editable
+            local = stack.enter_context(wheels_of(session, current, chosen, where, found, editable=wish))
+        request = Request(
+            house=house,
+            venv=venv,
+            target=where,
+            environ=session.environ,
+            engine=lambda: choose(engine or current.config.engine, session.environ),
+            again=frozenset(each.project.name for each in local if each.built),
+            keep_extra=keep_extra,
+            compiled=compiled,
+            waiting=session.waiting,
+            begin=lambda how: session.message(f"installing into {place} {how}".rstrip()),
+        )
+        outcome = step.install([*found.match.chosen, *((need_of(each.stored), each.stored) for each in local)], request)
+        keep(local, venv)
     for path in outcome.left:
         session.message(f"note: no project owns {place / path}; it was left as it is")
     session.result(outcome_text(outcome, str(place), elapsed(began), verbose=session.verbose))

@@ -102,6 +102,7 @@ def _lock_builds(
 ) -> int:
     """Lock, build and record what the locks pin without a wheel; return how many wheels were built."""
     from lockhouse import buildlock  # noqa: PLC0415 - most commands never build
+    from lockhouse.local.locking import lock_local  # noqa: PLC0415 - as above
 
     current = session.load()
 
@@ -117,9 +118,15 @@ def _lock_builds(
         step.refuse_other_python(current, compiled, where, moving=everything)
     done = buildlock.lock_builds(current, yard, connect=connect, upgrade=upgrade, offered=offered)
     for name in done.dropped:
-        session.message(f"removed the build lock of {name}, which no layer pins any more")
+        session.message(f"removed the build lock of {name}, which nothing asks for any more")
     for made in done.made:
         session.result(f"{made.need.label}: {made.wheel.filename} recorded, {made.origin}")
+    current = session.load()
+    locked = lock_local(current, yard_of(session, current, where), connect=connect, upgrade=upgrade)
+    for local in locked:
+        session.result(f"{local.path}: locked what it is built with")
+    if (done.made or locked) and buildlock.is_ignored(current.config, session.environ):
+        session.message("note: git ignores requirements/build: write `!/requirements/build/` into .gitignore")
     return len(done.made)
 
 

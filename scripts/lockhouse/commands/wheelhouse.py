@@ -39,7 +39,7 @@ def wheelhouse(
     """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
     house = Wheelhouse(current.config.wheelhouse)
-    if if_missing and not house.needs_first_fill:
+    if if_missing and not house.needs_first_fill and not (current.local and house.inputs.needs_first_fill):
         return DONE
     chosen = current.named(layers)
     where = session.target(current)
@@ -86,7 +86,7 @@ def _build(
     rebuild: bool,
 ) -> int:
     """Build what must be built, and say of each wheel what became of it."""
-    if not any(need.buildable or need.from_source for need in required):
+    if not current.local and not any(need.buildable or need.from_source for need in required):
         return DONE
     from lockhouse import rebuilding  # noqa: PLC0415 - most projects never build
 

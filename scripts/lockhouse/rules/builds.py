@@ -12,6 +12,7 @@ from lockhouse.project import Project
 from lockhouse.requirements import Pin
 from lockhouse.rules import Finding, finding
 from lockhouse.rules.freshness import freshness
+from lockhouse.rules.local import of_local
 from lockhouse.rules.locks import lock_findings
 from lockhouse.target import Target
 
@@ -22,21 +23,27 @@ if TYPE_CHECKING:
 
 
 def build_findings(project: Project, target: Target) -> Iterator[Finding]:
-    """Report what is wrong with the build locks of the project's pins, and those that no pin needs any more."""
+    """Report what is wrong with the build locks of pins and local projects, and those that nothing needs any more."""
     pins = [*(pin for layer in project.layers.values() for pin in layer.pins), *project.builds.pins]
     unlocked = any(layer.lock is None for layer in project.layers.values())
     for lock in project.builds.locks.values():
         own = [pin for pin in pins if pin.name == lock.name]
-        if own or unlocked:
+        if lock.name in project.local:
+            continue
+        if own or (unlocked and lock.local is None):
             yield from of_lock(lock, own, target)
         else:
             yield finding(
                 "lock-orphan",
                 Location(FOLDER / f"{lock.name}.in"),
-                f"no layer pins {lock.name} any more, so nothing is built with this",
+                f"no layer pins {lock.name} any more, so nothing is built with this"
+                if lock.local is None
+                else f"{lock.local} is no local project any more, so nothing is built with this",
                 hint="run `make lock`, which removes it",
                 pin=lock.name,
             )
+    for local in project.local.values():
+        yield from of_local(local, project.builds.locks.get(local.name), target)
 
 
 def of_lock(lock: BuildLock, pins: Iterable[Pin], target: Target) -> Iterator[Finding]:
