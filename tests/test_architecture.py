@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 RANKS = (
     ("errors", "digest", "redact"),
     ("files", "process", "progress"),
-    ("annotations", "lines", "links", "requirements", "includes"),
+    ("annotations", "lines", "links", "requirements", "includes", "pyproject"),
     ("metadata", "wheel", "sdist", "record", "wheelhouse", "source", "target", "config"),
     (
         "building.diagnosis",

@@ -151,7 +151,7 @@ class Graph:
         roots: set[NormalizedName] = set()
         for layer in self.layers:
             if layer.sources and layer.lock:
-                roots |= {line.name for line in _asking(layer, self.target)} | untold(layer.lock)
+                roots |= {line.name for line in _asking(layer, self.target)} | untold(layer.lock, layer.layer.sources)
             else:
                 roots |= {pin.name for pin in layer.pins}
         below = {name: {edge.name for edge in edges} for name, edges in self.edges.items()}
