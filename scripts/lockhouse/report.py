@@ -1,5 +1,6 @@
 """Text for people: findings, errors and tables as the command line prints them."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import click
@@ -9,6 +10,30 @@ from lockhouse.rules import Finding
 
 # A name on disk may hold anything, a terminal's commands and a CI log's among them.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127, *range(128, 160))}
+
+
+# What the rules and steps advise, in the words of the Make targets.
+_ADVICE = re.compile(r"`make (lock|wheelhouse|check|install|key|upgrade)(?: P=([^`\s]+))?`")
+
+
+def advised(text: str, make: str | None) -> str:
+    """Return the text with the commands that it advises as they are called here.
+
+    `make` is how a target is called, up to its name, as the Make include tells it; None where no make is used.
+
+    >>> advised("run `make lock`", "make lockhouse-"), advised("`make upgrade P=six`", None)
+    ('run `make lockhouse-lock`', '`lockhouse lock --upgrade-package six`')
+    """
+
+    def called(match: re.Match[str]) -> str:
+        target, name = match.groups()
+        if make is not None:
+            return f"`{make}{target}{f' P={name}' if name else ''}`"
+        if target == "upgrade":
+            return f"`lockhouse lock --upgrade{f'-package {name}' if name else ''}`"
+        return f"`lockhouse {target}`"
+
+    return _ADVICE.sub(called, text)
 
 
 def plain(text: str) -> str:

@@ -100,6 +100,7 @@ def run(
         if not output.is_file() or not output.stat().st_size:
             raise LockhouseError(f"pip-compile wrote no lock for {layer.name!r}")
         told = json.loads(answer.read_bytes())
+        final.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(final, output.read_bytes())
     notes = (line.removeprefix(_NOTE) for line in done.stderr.splitlines() if line.startswith(_NOTE))
     return Answer(asked=tuple(told["asked"]), origins=told["origins"], offered=told["offered"], notes=tuple(notes))

@@ -33,6 +33,7 @@ class Session:
     verbose: bool = False
     # Whether the user named the project's directory: then none above it is meant.
     named: bool = False
+    stdin: TextIO | None = None
 
     def result(self, text: str) -> None:
         """Print a result."""
@@ -47,9 +48,19 @@ class Session:
         """Print an error, quiet or not."""
         self._print(report.error_text(error), self.stderr)
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to be asked."""
+        return bool(self.stdin and self.stdin.isatty() and self.stderr.isatty())
+
+    def agrees(self, question: str) -> bool:
+        """Ask a question on the terminal, and return whether the answer is yes; no answer is a no."""
+        self._print(f"{question} [y/N]", self.stderr)
+        return self.stdin is not None and self.stdin.readline().strip().lower() in {"y", "yes"}
+
     def _print(self, text: str, stream: TextIO) -> None:
         colour = stream.isatty() and not self.environ.get("NO_COLOR")
-        click.echo(text, file=stream, color=colour)
+        click.echo(report.advised(text, self.environ.get("LOCKHOUSE_MAKE")), file=stream, color=colour)
 
     def load(self) -> Project:
         """Read the project in the directory that was named, else in or above the working directory."""
