@@ -29,6 +29,7 @@ SCHEMAS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", RUN)
 def test_each_template_is_sound_by_the_schema_of_its_system(tmp_path: Path, provider):
     for path, text, _ in templates.files(provider, "lockhouse-", "3.11"):
