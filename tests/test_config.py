@@ -94,6 +94,13 @@ def test_an_unknown_layer_names_the_nearest(root):
         ("layers.a = 'x'", "'a' should be a table, not 'x'", None),
         ("layers.a = { lock = 'requirements/main.in' }", "requirements/main.in is a source of the layer 'a'", "-c"),
         ("layers.a = { lock = 'x.txt' }\nlayers.b = { lock = 'x.txt' }", "have the same lock x.txt", None),
+        (
+            "layers.a = { constraints = ['b'] }",
+            "'constraints' of 'a' names the layer 'b', which is not there",
+            "are: a",
+        ),
+        ("layers.a = { sources = [], constraints = ['a'] }", "has constraints, but no sources", None),
+        ("layers.a = { sources = ['pyproject.toml[a b]'] }", "the source 'pyproject.toml[a b]' of the layer 'a'", None),
         ("environments = { a = [] }", "'environments.a' has no layers", None),
         ('venv = "a\\u0000b"', "'venv' should be a string", None),
         ("python = 3.11", "'python' should be a string, not 3.11", "in quotes"),

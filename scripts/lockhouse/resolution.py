@@ -20,6 +20,7 @@ from lockhouse.redact import redact_error
 
 _RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*: ([^<].*)")
 _WEAK = re.compile(rb"(?:\\\r?\n|[ \t])+--hash[= ](?:md5|sha1|sha224):[0-9A-Fa-f]+")
+_INCLUDES = re.compile(rb"^[ \t]*(?:-[rc]|--requirement|--constraint)\b.*$", re.MULTILINE)
 _OURS = "lockhouse: "
 _NOTE = "lockhouse-note: "
 _SAID_AT_MOST = 15
@@ -68,10 +69,10 @@ def run(
     final = config.root / layer.layer.lock
     with tempfile.TemporaryDirectory(prefix="lockhouse-") as folder:
         # pip-compile keeps the pins of the file that it writes to: it is given a copy, without the hashes that pip
-        # refuses to read.
+        # refuses to read, and without other files that a requirements file named before it became a lock.
         output, answer = Path(folder) / final.name, Path(folder) / "answer.json"
         if final.exists():
-            output.write_bytes(_WEAK.sub(b"", final.read_bytes()))
+            output.write_bytes(_INCLUDES.sub(b"", _WEAK.sub(b"", final.read_bytes())))
         options = [
             *("--quiet", "--no-config", "--allow-unsafe", "--generate-hashes", "--no-strip-extras"),
             *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),

@@ -114,7 +114,7 @@ def _github_action(job: Job, path: str, given: Mapping[str, str]) -> None:
     action = job.read(path)
     assert not given.keys() - action["inputs"].keys()
     context = {f"inputs.{name}": given.get(name, each["default"]) for name, each in action["inputs"].items()}
-    context |= {"runner.os": "Linux", "runner.arch": "X64"}
+    context |= {"runner.os": "Linux", "runner.arch": "X64", "env.pythonLocation": "/opt/python"}
 
     def value(text: str) -> str:
         def evaluated(match: re.Match[str]) -> str:
@@ -174,7 +174,12 @@ def _filled(value: Any, parameters: Mapping[str, str]) -> Any:
 
 
 def _azure_step(job: Job, step: Mapping[str, Any]) -> None:
-    known = {"Agent.OS": "Linux", "System.DefaultWorkingDirectory": str(job.checkout), **job.variables}
+    known = {
+        "Agent.OS": "Linux",
+        "pythonLocation": "/opt/python",
+        "System.DefaultWorkingDirectory": str(job.checkout),
+        **job.variables,
+    }
 
     def value(text: str) -> str:
         return re.sub(r"\$\(([\w.]+)\)", lambda match: known[match[1]], text)

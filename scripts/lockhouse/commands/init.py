@@ -31,7 +31,7 @@ def init(session: Session, yes: bool, dry_run: bool, force: bool, provider: str 
         session.result("nothing to do: everything that init would write is there")
         return DONE
     if dry_run or not yes:
-        session.result("\n".join(plain_diff(each.diff) for each in proposal.changes))
+        session.result("\n".join(plain_diff(each.diff) for each in proposal.changes), verbatim=True)
     if dry_run or not (yes or _agreed(session, len(proposal.changes))):
         session.message("nothing was written")
         return DONE if dry_run else FAILED
@@ -71,7 +71,7 @@ def _lock_ourselves(session: Session) -> None:
     except LockhouseError as error:
         session.message(f"note: {error}")
         session.message(
-            f"note: without {config.TOOL.lock}, `make` runs the lockhouse on the PATH; "
+            f"note: without {config.TOOL.lock}, `make` runs the lockhouse on the PATH, and CI has nothing to install; "
             "`lockhouse lock lockhouse` makes it where an index has lockhouse"
         )
     else:

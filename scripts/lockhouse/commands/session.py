@@ -35,9 +35,9 @@ class Session:
     named: bool = False
     stdin: TextIO | None = None
 
-    def result(self, text: str) -> None:
-        """Print a result."""
-        self._print(text, self.stdout)
+    def result(self, text: str, *, verbatim: bool = False) -> None:
+        """Print a result; `verbatim` where it is the text of a file and no advice."""
+        self._print(text, self.stdout, verbatim=verbatim)
 
     def message(self, text: str) -> None:
         """Print a message, unless the user asked for quiet."""
@@ -58,9 +58,10 @@ class Session:
         self._print(f"{question} [y/N]", self.stderr)
         return self.stdin is not None and self.stdin.readline().strip().lower() in {"y", "yes"}
 
-    def _print(self, text: str, stream: TextIO) -> None:
+    def _print(self, text: str, stream: TextIO, *, verbatim: bool = False) -> None:
         colour = stream.isatty() and not self.environ.get("NO_COLOR")
-        click.echo(report.advised(text, self.environ.get("LOCKHOUSE_MAKE")), file=stream, color=colour)
+        said = text if verbatim else report.advised(text, self.environ.get("LOCKHOUSE_MAKE"))
+        click.echo(said, file=stream, color=colour)
 
     def load(self) -> Project:
         """Read the project in the directory that was named, else in or above the working directory."""

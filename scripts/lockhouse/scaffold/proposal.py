@@ -59,8 +59,10 @@ def propose(root: Path, *, provider: str | None, force: bool, environ: Mapping[s
     made.series = str(wanted.get("python") or table.get("python") or target.running().series)
     _settled(made, configuration.propose, root, wanted)
     include, made.prefix = makefile.propose(root)
-    _whole(made, root, makefile.INCLUDE, ci.data("../lockhouse.mk"), force=force)
-    _whole(made, root, config.TOOL.sources[0], change.appended("", _TOOL), force=force, tell=False)
+    if include or (root / makefile.INCLUDE).exists():
+        # A Makefile that includes the one of an installed Lockhouse has chosen to run that.
+        _whole(made, root, makefile.INCLUDE, ci.data("../lockhouse.mk"), force=force)
+        _whole(made, root, config.TOOL.sources[0], change.appended("", _TOOL), force=force, tell=False)
     made.changes += [include] if include else []
     folders = [str(table.get("wheelhouse", "wheelhouse")), str(table.get("venv", ".venv")), ".lockhouse"]
     _settled(made, lists.ignored, root, [name.strip("/") for name in folders if not Path(name).is_absolute()])
@@ -68,6 +70,8 @@ def propose(root: Path, *, provider: str | None, force: bool, environ: Mapping[s
     if provider:
         for path, text, ours in ci.files(provider, made.prefix, made.series):
             _whole(made, root, path, text, force=force and ours, tell=ours)
+    # What is new comes first: what changes in a user's own files stands nearest to the question.
+    made.changes.sort(key=lambda each: each.before is not None)
     locks = [layer.get("lock", f"requirements/{name}.txt") for name, layer in found.layers.items()]
     made.locked = bool(locks) and all((root / lock).exists() for lock in locks)
     return made
@@ -102,6 +106,8 @@ def _wanted(
             made.notes.append(
                 f"the project has Python {series}, and this is {target.running().series}: set LOCKHOUSE_PYTHON=python{series}"
             )
+    elif "python" not in table:
+        made.notes.append('which Python the project is for is not plain: write `python = "3.N"` into [tool.lockhouse]')
     if not found.plain:
         wanted["layers"] = found.layers
     names = list(found.layers)

@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from lockhouse import config, links, pyproject, requirements
+from lockhouse import config, lines, links, pyproject, requirements
 from lockhouse.requirements import IncludeLine, OptionLine, RequirementLine, RequirementsFile, UnlockableLine
 from lockhouse.scaffold import change, configuration
 from lockhouse.scaffold.change import Change
@@ -162,7 +162,7 @@ class _Moving:
 
     def text(self, name: str) -> str:
         """Return the new file's text: comments and requirements as they were."""
-        text = (self.root / self.path).read_bytes().decode()
+        text = lines.decode((self.root / self.path).read_bytes(), self.path)
         rows = text.splitlines(keepends=True)
         new: dict[int, str | None] = {}
         bases: set[str] = set()
