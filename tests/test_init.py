@@ -62,6 +62,7 @@ def test_without_a_terminal_nothing_is_written_unasked(plain: Project):
     refused = plain.call("init")
     assert refused.status == 2
     assert "lockhouse init --yes" in refused.stderr
+    del plain.environ["LOCKHOUSE_MAKE"]
     shown = done(plain.call("init", "--dry-run"))
     assert "+++ b/requirements/main.in\n" in shown.stdout
     assert "+include lockhouse.mk\n" in shown.stdout
