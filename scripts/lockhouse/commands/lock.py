@@ -33,6 +33,7 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     if layers == (TOOL.name,) and TOOL.name not in current.layers:
         moving = ["--upgrade"] if upgrade else [f"--upgrade-package={name}" for name in step.parse_names(names)]
         return _lock_ourselves(session, current, moving, only_say=only_say, anew=True)
+    _refuse_ourselves(current, step.parse_names(names))
     chosen = current.named(layers)
     where = session.target(current)
     began = time.monotonic()
@@ -96,6 +97,15 @@ def _say(session: Session, current: Project, chosen: Sequence[LoadedLayer], wher
     if stale:
         session.result("\n".join(map(report.finding_text, sorted(stale))))
     return FAILED if any(found.severity == "error" for found in stale) else DONE
+
+
+def _refuse_ourselves(current: Project, names: Sequence[NormalizedName]) -> None:
+    pinned = {pin.name for layer in current.layers.values() for pin in layer.pins}
+    if TOOL.name in names and TOOL.name not in pinned and (current.config.root / TOOL.sources[0]).is_file():
+        raise UsageError(
+            "no layer pins lockhouse itself",
+            hint=f"to move it, write its new version into {TOOL.sources[0]}, then run `make lock`",
+        )
 
 
 def _lock_ourselves(session: Session, current: Project, moving: Sequence[str], *, only_say: bool, anew: bool) -> int:
