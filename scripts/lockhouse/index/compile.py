@@ -338,7 +338,7 @@ def _ours(settings: Mapping[str, Any]) -> Iterator[None]:
     ours.expected = tuple(settings["expected"])
     ours.collectors, ours.transports, ours.origins, ours.offered = [], {}, {}, {}
     ours.threads = ThreadPoolExecutor(ours.connections)
-    ours.given = settings["given"]
+    ours.given = settings.get("given", {})
     theirs = pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader
     pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader = ours, _Resolver, _Downloader
     building, pip_compile.build_project_metadata = pip_compile.build_project_metadata, _metadata
