@@ -80,7 +80,7 @@ def test_an_unlocked_project_is_told_to_lock(tmp_path):
         status, _, err = run(command, cwd=tmp_path)
         assert status == 1
         assert "requirements/main.txt does not exist" in err
-        assert "hint: run `make lock`" in err
+        assert "hint: run `lockhouse lock`" in err
     status, out, _ = run("check", "--locks-only", cwd=tmp_path)
     assert status == 1
     assert "requirements/main.txt: lock-missing: " in out

@@ -8,7 +8,7 @@ weak is the rules' business. The format: https://pip.pypa.io/en/stable/reference
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
@@ -174,6 +174,19 @@ def pin_of(line: RequirementLine) -> Pin | None:
         via=line.via,
         location=line.location,
     )
+
+
+def read_requirement(text: str, where: Location, *, shown: str = "") -> RequirementLine | UnlockableLine:
+    """Read one requirement that stands in another format than ours, `shown` as the user wrote it there.
+
+    Raises RequirementsError.
+    """
+    try:
+        read = _requirement(text, (), LogicalLine(number=where.line, text=text), where)
+    except ValueError as error:
+        hint = error.hint if isinstance(error, UnreadableError) else None
+        raise RequirementsError(redact(str(error).partition("\n")[0]), where=where, hint=hint) from None
+    return replace(read, text=redact(shown)) if shown else read
 
 
 def _read(line: LogicalLine, where: Location, environ: Mapping[str, str]) -> Sequence[Line]:
