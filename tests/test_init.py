@@ -161,6 +161,7 @@ def test_hashed_files_are_locks_already(plain: Project, index: Index):
     assert plain.read("requirements/dev.in") == "-c ../requirements.txt\ntool\n"
 
 
+@pytest.mark.slow
 def test_a_folder_of_requirement_files_becomes_sources_beside_their_locks(plain: Project, index: Index):
     for name in ("app", "tool"):
         build_wheel(index.directory, name, "1.0")

@@ -148,6 +148,7 @@ def edit(user: Project, before: str, after: str) -> None:
     user.write("pyproject.toml", user.read("pyproject.toml").replace(before, after))
 
 
+@pytest.mark.slow
 def test_layers_of_a_pyproject_are_locked_judged_and_mended(user: Project, shelf: Index):
     done = user.call("lock")
     assert done.status == 0, done
