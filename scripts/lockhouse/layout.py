@@ -18,7 +18,7 @@ from typing import Literal, NewType
 
 from packaging.utils import NormalizedName
 
-from lockhouse.archive import opened
+from lockhouse.archive import is_odd, opened
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
@@ -60,10 +60,13 @@ class Layout:
 
     def protects(self, path: InPrefix) -> bool:
         """Return whether the path is one of those that make the environment what it is."""
+        if path in {"pyvenv.cfg", STATE} or path.startswith(f"{STATE}/"):
+            return True
         folder, _, name = path.rpartition("/")
+        if folder != self.scripts:
+            return False
         pythons = {"python", "python3", f"python{self.series}", f"python{self.series}t", "pythonw"}
-        python = folder == self.scripts and name.removesuffix(".exe") in pythons
-        return python or path in {"pyvenv.cfg", STATE} or path.startswith(f"{STATE}/")
+        return name.removesuffix(".exe") in pythons
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,10 @@ def script_text(content: bytes, python: Path) -> bytes:
 
 
 def _landed(archive: zipfile.ZipFile, wheel: WheelName, layout: Layout) -> Iterator[LandedFile]:
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    [info] = {top for member in members if (top := member.filename.partition("/")[0]).endswith(".dist-info")}
+    members = [member for member in archive.infolist() if member.filename[-1:] != "/"]
+    names = [member.filename for member in members]
+    [info] = {top for name in names if ".dist-info/" in name and (top := name.partition("/")[0]).endswith(".dist-info")}
+    odd = is_odd(names)
     own = {f"{info}/{name}" for name in INSTALLERS_OWN}
     folders = _folders(info.removesuffix(".dist-info"), wheel.name, layout)
     for member in members:
@@ -129,6 +134,10 @@ def _landed(archive: zipfile.ZipFile, wheel: WheelName, layout: Layout) -> Itera
         if name == f"{info}/direct_url.json":
             yield LandedFile(path=InPrefix(f"{layout.packages}/{name}"), member=name, kind="wrapper")
         if name in own or (BYTE_CODE in name and BYTE_CODE in name.split("/")):
+            continue
+        if not odd and ".data/" not in name:
+            # Nearly all of them; there is nothing to work out.
+            yield LandedFile(InPrefix(f"{layout.packages}/{name}"), name, member.file_size)
             continue
         top, _, below = name.partition(".data/")
         scheme, _, rest = below.partition("/")
