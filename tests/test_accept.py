@@ -131,8 +131,7 @@ def test_an_acceptance_that_nothing_needs_is_a_warning_at_its_line(tmp_path):
 def test_what_was_not_judged_may_be_needed(tmp_path):
     of_wheels = entry(rule="wheel-unusable", pin="app")
     of_dependencies = entry(rule="dependency-missing", pin="app", requires="core")
-    of_environment = entry(rule="env-extra", pin="app")
-    made = spoiled(tmp_path, entry(), of_wheels, of_dependencies, of_environment)
+    made = spoiled(tmp_path, entry(), of_wheels, of_dependencies)
     assert "accept-stale?" not in rules(judged(made))
     # There is no wheel, so none was looked into.
     (made.root / "wheelhouse").mkdir()
@@ -220,7 +219,18 @@ def test_acceptances_that_stand_on_one_line_are_read_too(tmp_path):
 
 NEVER = [
     *("hash-mismatch", "wheel-unrecorded", "wheel-broken", "wheel-extra", "wheel-missing", "pin-unhashed"),
-    *("pin-weak-hash", "env-differs", "lock-missing", "pin-loose", "pin-unlockable", "accept-stale"),
+    *(
+        "pin-weak-hash",
+        "env-differs",
+        "env-missing",
+        "env-extra",
+        "pin-duplicate",
+        "layers-disagree",
+        "lock-missing",
+        "pin-loose",
+        "pin-unlockable",
+        "accept-stale",
+    ),
 ]
 
 

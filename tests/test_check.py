@@ -122,10 +122,8 @@ def a_higher_build_lies_beside_the_right_one(world: World) -> Found:
 
 
 @spoiling
-def a_locked_wheel_of_another_platform_lies_beside(world: World) -> Found:
-    [wheel] = world.shelf.iterdir()
-    (world.house / wheel.name).write_bytes(wheel.read_bytes())
-    return [("wheel-extra", in_house(wheel))]
+def a_wheel_of_another_platform_lies_beside_that_nobody_locked(world: World) -> Found:
+    return [("wheel-extra", in_house(build_wheel(world.house, "speed", "0.3", tag="cp311-cp311-win_arm64")))]
 
 
 @spoiling
@@ -790,6 +788,19 @@ def a_stronger_hash(world: World) -> None:
 @harmless
 def a_weak_hash_beside_a_strong_one(world: World) -> None:
     world.edit(MAIN, "app==1.0", f"app==1.0 --hash={made_up('app', 'md5')}")
+
+
+@harmless
+def a_locked_wheel_of_another_platform(world: World) -> None:
+    [wheel] = world.shelf.iterdir()
+    (world.house / wheel.name).write_bytes(wheel.read_bytes())
+
+
+@harmless
+def a_wheel_of_a_pin_for_another_platform(world: World) -> None:
+    wheel = build_wheel(world.house, "winonly", "1.0")
+    marker = 'sys_platform == "no-such-platform"'
+    world.append(MAIN, str(Entry(pin="winonly==1.0", hashes=(f"sha256:{sha256(wheel)}",), via=("app",), marker=marker)))
 
 
 @harmless

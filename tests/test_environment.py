@@ -14,7 +14,7 @@ from support.environment import clean_environ
 from support.features import behaviour, deep_findings, features_project
 from support.locks import write_layer_of
 from support.project import Project
-from support.venvs import installed, interpreter, make_venv, site_packages
+from support.venvs import copied_with_venv, installed, interpreter, make_venv, site_packages
 from support.wheels import build_wheel, flip_byte
 from support.worlds import printed
 
@@ -34,8 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def ready(made: Project, tmp_path: Path, environ: dict[str, str]) -> Project:
-    shutil.copytree(made.root, tmp_path / "ready", symlinks=True)
-    return Project(tmp_path / "ready", environ)
+    return Project(copied_with_venv(made.root, tmp_path / "ready"), environ)
 
 
 def judged(project: Project, *argv: str) -> list[tuple[str, str]]:
@@ -209,9 +208,10 @@ def test_whatever_is_spoiled_is_mended(ready: Project, made: Project, spoil, eng
 
 def test_bytes_of_the_right_size_are_seen_by_a_deep_look(ready: Project):
     venv = ready.root / ".venv"
-    # A copied environment still names the one that it was copied from.
-    assert deep_findings(ready, venv) == ["odd-name==1.0: bin/odd-script holds other bytes"]
+    assert deep_findings(ready, venv) == []
     script = venv / "bin" / "odd-script"
+    script.write_bytes(script_text(script.read_bytes(), interpreter(venv.with_name("other"))))
+    assert deep_findings(ready, venv) == ["odd-name==1.0: bin/odd-script holds other bytes"]
     script.write_bytes(script_text(script.read_bytes(), interpreter(venv)))
     assert deep_findings(ready, venv) == []
     flip_byte(packages_of(ready) / "plain" / "__init__.py")
@@ -397,3 +397,19 @@ def test_a_script_s_first_line_works_wherever_the_environment_is(tmp_path: Path,
     script.chmod(0o755)
     done = Project(tmp_path, {}).execute(script, "a b")
     assert done.stdout == f"['a b'] {python}\n", done
+
+
+def test_commands_of_an_environment_that_was_moved_are_found_and_mended(ready: Project, tmp_path: Path):
+    moved = Project((tmp_path / "ready").rename(tmp_path / "moved"), ready.environ)
+    [rule] = {rule for rule, _ in judged(moved)}
+    assert rule == "env-differs"
+    assert "starts the Python of " in moved.call("check", "--env").stdout
+    assert moved.call("install").status == 0
+    assert judged(moved) == []
+
+
+def test_a_command_that_is_empty_is_found(ready: Project):
+    scripts = ready.root / ".venv" / "bin"
+    [wrapper] = [path for path in scripts.iterdir() if path.is_file() and b"sys.exit(" in path.read_bytes()][:1]
+    wrapper.write_bytes(b"")
+    assert "is empty" in ready.call("check", "--env").stdout

@@ -23,8 +23,8 @@ from support.engines import BOTH, require_engine
 from support.environment import clean_environ
 from support.locks import write_layer_of
 from support.project import SCRIPTS, Project, Result
+from support.venvs import copied_with_venv, interpreter, make_venv, require_python, site_packages
 from support.venvs import installed as versions
-from support.venvs import interpreter, make_venv, require_python, site_packages
 from support.wheels import build_wheel, flip_byte
 
 # Says on standard error which programs are started.
@@ -69,8 +69,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def ready(made: Project, tmp_path: Path, environ: dict[str, str]) -> Project:
     """An installed project of the test's own."""
-    shutil.copytree(made.root, tmp_path / "ready", symlinks=True)
-    return Project(tmp_path / "ready", environ)
+    return Project(copied_with_venv(made.root, tmp_path / "ready"), environ)
 
 
 def match_of(project: Project) -> tuple[Match, Wheelhouse]:

@@ -17,10 +17,14 @@ from lockhouse.rules import RULES
 _KEYS = ("rule", "pin", "requires", "reason", "until")
 _BYTES = "a finding about bytes cannot be accepted: what was not proven to be what is locked must not be installed"
 _LOCKED = "it cannot be accepted: what is not locked by hash cannot be fetched or installed"
+_ONE = "it cannot be accepted: of two pins of one project, `install` could only leave one out"
+_ENVIRONMENT = "it cannot be accepted: `install` makes the environment what the locks say, whatever is accepted"
 _REFUSED: Mapping[str, str] = {
     **dict.fromkeys(("hash-mismatch", "wheel-unrecorded", "wheel-broken", "wheel-extra", "wheel-missing"), _BYTES),
     **dict.fromkeys(("pin-unhashed", "pin-weak-hash", "env-differs"), _BYTES),
     **dict.fromkeys(("lock-missing", "pin-loose", "pin-unlockable"), _LOCKED),
+    **dict.fromkeys(("pin-duplicate", "layers-disagree"), _ONE),
+    **dict.fromkeys(("env-missing", "env-extra"), _ENVIRONMENT),
     "accept-stale": "it cannot be accepted: the end of an acceptance is that somebody looks again",
 }
 # The rules that also speak of a lock as a whole; all others always know which pin they mean.

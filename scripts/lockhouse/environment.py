@@ -7,6 +7,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,9 @@ _HARMLESS = frozenset({"_virtualenv.py", "_virtualenv.pth", "distutils-precedenc
 _KINDS = (".dist-info", ".egg-info", ".egg-link")
 # Stands for the size of what is no regular file: a link, or something stranger.
 _NO_FILE = -1
+# The interpreter that a command names in its first lines, in whichever form an installer writes them.
+_INTERPRETER = re.compile(rb"\A#!(?:/bin/sh\n'''exec' [\"'])?(/[^\n]*?)/bin/python[0-9.t]*(?=[\"'\s])")
+_HEAD = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,6 +287,21 @@ def _file_faults(environment: Environment, wanted: Wanted) -> Iterator[str]:
             yield f"{file.path} is a link, not a file"
         elif file.kind == "plain" and size != file.size:
             yield f"{file.path} has {size} bytes, not {file.size}"
+        elif file.kind == "wrapper" and file.path.startswith(f"{environment.layout.scripts}/"):
+            yield from _wrapper_faults(environment, file.path)
+
+
+def _wrapper_faults(environment: Environment, path: InPrefix) -> Iterator[str]:
+    """Report a command that starts the Python of another environment, as in one that was copied or moved."""
+    with (environment.prefix / path).open("rb") as file:
+        head = file.read(_HEAD)
+    if not head:
+        yield f"{path} is empty"
+    elif (named := _INTERPRETER.search(head)) and b"\\" not in named[1] and b'"\'"' not in named[1]:
+        # What had to be quoted is not taken apart again.
+        prefix = os.path.realpath(os.fsdecode(named[1]))
+        if prefix != os.path.realpath(environment.prefix):
+            yield f"{path} starts the Python of {prefix}"
 
 
 def _deep_faults(environment: Environment, wanted: list[Wanted]) -> dict[NormalizedName, tuple[str, ...]]:

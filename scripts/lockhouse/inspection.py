@@ -14,6 +14,7 @@ from lockhouse.layers import LoadedLayer
 from lockhouse.local import kept
 from lockhouse.plan import Match, Need
 from lockhouse.project import Project
+from lockhouse.requirements import Pin
 from lockhouse.rules import Finding, finding
 from lockhouse.rules.builds import sdist_findings
 from lockhouse.rules.dependencies import Graph
@@ -65,12 +66,17 @@ def inspect(
     graphs, waited = solutions.graphs(project, layers, target, located, disputed=disputed, with_local=True)
     lacking = set[NormalizedName]().union(*(graph.missing for graph in graphs))
     # What the locks contradict themselves about is reported as such; which of its wheels is there says nothing new.
-    undecided = undecided_by(project, allowed, target)
+    undecided, elsewhere = undecided_by(project, allowed, target), elsewhere_by(project, target)
+    wanting = {need.name for need in match.unmet}
     judged = Match(
         chosen=match.chosen,
         unmet=tuple(need for need in match.unmet if need.name not in disputed),
         spare=tuple(
-            stored for stored in match.spare if stored.wheel.name not in disputed | lacking and not undecided(stored)
+            stored
+            for stored in match.spare
+            if stored.wheel.name not in disputed | lacking
+            and not undecided(stored)
+            and not (elsewhere(stored) and stored.wheel.name not in wanting)
         ),
     )
     findings = [
@@ -188,6 +194,25 @@ def _inputs(
         # The lock that is not there may ask for them.
         inputs = replace(inputs, spare=())
     yield from wheel_findings(inputs, inventory, target, shown(house.inputs.path, root))
+
+
+def elsewhere_by(project: Project, target: Target) -> Callable[[StoredWheel], bool]:
+    """Return a test for wheels that a pin asks for on another target: locked bytes, which are of no use on this one."""
+    pins: dict[NormalizedName, list[Pin]] = {}
+    for layer in project.layers.values():
+        for pin in layer.pins:
+            pins.setdefault(pin.name, []).append(pin)
+
+    def elsewhere(stored: StoredWheel) -> bool:
+        fits = target.rank(stored.wheel.tags) is not None
+        return any(
+            pin.version in {None, stored.wheel.version}
+            and stored.is_any_of(digest for digest in pin.hashes if digest.strong)
+            and not (fits and target.applies(pin.marker))
+            for pin in pins.get(stored.wheel.name, ())
+        )
+
+    return elsewhere
 
 
 def undecided_by(project: Project, allowed: Sequence[Need], target: Target) -> Callable[[StoredWheel], bool]:

@@ -15,7 +15,7 @@ from packaging.version import Version
 from lockhouse import environment, handover, process, removal, scripts, venv
 from lockhouse.engines import Engine, scrubbed
 from lockhouse.environment import Difference, Environment, Installed, Wanted
-from lockhouse.errors import LockhouseError
+from lockhouse.errors import LockhouseError, ProcessError
 from lockhouse.layout import InPrefix
 from lockhouse.plan import Need
 from lockhouse.target import Target, interpreter_of, is_made, unfinished
@@ -158,20 +158,27 @@ def _carry_out(
         engine = request.engine()
     with tempfile.TemporaryDirectory(prefix="lockhouse-") as scratch:
         outside = engine.outside(request.venv, Path(scratch)) if engine and wheels else None
+        untouched = not (unfinished(request.venv) or doomed or change.going)
         if not unfinished(request.venv):
             request.begin(f"with {engine}" if outside else "")
             venv.mark(request.venv)
         removal.remove(change.before, doomed, [project.info for project in change.going])
         if outside:
-            handover.run(
-                outside,
-                wheels,
-                house=request.house,
-                venv=request.venv,
-                scratch=Path(scratch),
-                environ=request.environ,
-                lock=lock,
-            )
+            try:
+                handover.run(
+                    outside,
+                    wheels,
+                    house=request.house,
+                    venv=request.venv,
+                    scratch=Path(scratch),
+                    environ=request.environ,
+                    lock=lock,
+                )
+            except ProcessError:
+                # What was refused before anything was written leaves no reason to make the environment anew.
+                if untouched and environment.read(request.venv, request.target.series).sizes == change.before.sizes:
+                    venv.unmark(request.venv)
+                raise
     handover.refuse_changed(stamps, hint=hint)
     scripts.mend(request.venv, [change.wanted[name] for name in change.todo])
     _verify(change, request, hint)

@@ -71,3 +71,14 @@ def require_python(major: int, minor: int) -> Path:
     if (major, minor) not in pythons():
         pytest.skip(f"no CPython {major}.{minor} here")
     return pythons()[major, minor]
+
+
+def copied_with_venv(source: Path, target: Path) -> Path:
+    """Copy a project with its `.venv`, whose commands start the copy's Python then, as if it had been installed there."""
+    shutil.copytree(source, target, symlinks=True)
+    for script in (target / ".venv" / "bin").iterdir():
+        if script.is_file() and not script.is_symlink():
+            content = script.read_bytes()
+            if str(source).encode() in content:
+                script.write_bytes(content.replace(str(source).encode(), str(target).encode()))
+    return target

@@ -8,7 +8,7 @@ import click
 from lockhouse import fill, progress, report
 from lockhouse.commands.making import connected, yard_of
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers, refuse_unusable
-from lockhouse.inspection import required_and_allowed, shown, undecided_by
+from lockhouse.inspection import elsewhere_by, required_and_allowed, shown, undecided_by
 from lockhouse.plan import Need
 from lockhouse.project import Project
 from lockhouse.target import Target
@@ -45,6 +45,7 @@ def wheelhouse(
     where = session.target(current)
     refuse_unusable(session, chosen, where)
     required, allowed = required_and_allowed(current, chosen, where)
+    undecided, elsewhere = undecided_by(current, allowed, where), elsewhere_by(current, where)
     began = time.monotonic()
     try:
         outcome = fill.fill(
@@ -52,7 +53,7 @@ def wheelhouse(
             required=required,
             allowed=allowed,
             target=where,
-            undecided=undecided_by(current, allowed, where),
+            undecided=lambda stored: undecided(stored) or elsewhere(stored),
             connect=lambda: connected(session, current, chosen),
             connections=current.config.connections,
             progress=progress.on(session.stderr, quiet=session.quiet),

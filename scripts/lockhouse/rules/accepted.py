@@ -11,7 +11,7 @@ from lockhouse.accept import Acceptance
 from lockhouse.requirements import Pin
 from lockhouse.rules import Finding, finding
 
-_OF_LOCKS = {"lock-python", "lock-leak", "pin-duplicate", "layers-disagree"}
+_OF_LOCKS = {"lock-python", "lock-leak"}
 _OF_SOURCES = {"lock-stale", "lock-orphan"}
 _OF_WHEELS = {"wheel-unusable", "wheel-misnamed"}
 _OF_DEPENDENCIES = {"dependency-missing", "dependency-unsatisfied"}
@@ -94,7 +94,8 @@ def _versions(pins: Iterable[Pin]) -> Callable[[Finding], Set[Version | None]]:
 
 def _covers(acceptance: Acceptance, found: Finding, version_of: Callable[[Finding], Set[Version | None]]) -> bool:
     same = (acceptance.rule, acceptance.pin, acceptance.requires) == (found.rule, found.pin, found.requires)
-    if not same or (found.rule == "wheel-misnamed" and found.severity == "error"):
+    # Of these, only what is a warning by itself: a credential is never covered by what is said about an index.
+    if not same or (found.rule in {"wheel-misnamed", "lock-leak"} and found.severity == "error"):
         return False
     return acceptance.version is None or version_of(found) == {acceptance.version}
 
