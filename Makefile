@@ -65,4 +65,4 @@ clean:  ## Remove what was made: environments, wheelhouse, caches
 
 .PHONY: help
 help:  ## Show this help
-	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*##/ { printf "  %-12s %s\n", $$1, $$2 }' $(filter %.mk,$(MAKEFILE_LIST)) Makefile
+	@awk 'BEGIN { FS = ":.*##" } /^##@/ { printf "\n%s\n", substr($$0, 5) } { sub(/^\$$\(LOCKHOUSE_PREFIX\)/, "$(LOCKHOUSE_PREFIX)") } /^[a-z-]+:.*##/ { printf "  %-12s %s\n", $$1, $$2 }' $(filter %.mk,$(MAKEFILE_LIST)) Makefile

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "scripts" / "lockhouse"
 RANKS = (
     ("errors", "digest", "redact", "rules"),
     ("files", "hashing", "process", "progress"),
-    ("annotations", "lines", "links", "requirements", "includes"),
+    ("annotations", "lines", "links", "requirements", "includes", "pyproject"),
     (
         "filenames",
         "archive",
@@ -87,6 +87,15 @@ RANKS = (
         "sbom",
         "resolution",
         "lock",
+        "toollock",
+        "scaffold.change",
+        "scaffold.configuration",
+        "scaffold.sources",
+        "scaffold.makefile",
+        "scaffold.lists",
+        "scaffold.ci",
+        "scaffold.proposal",
+        "scaffold",
         "construct",
         "rebuilding",
         "buildlock",
@@ -124,6 +133,7 @@ RANKS = (
         "commands.diff",
         "commands.explain",
         "commands.bundle",
+        "commands.init",
     ),
     ("cli", "__main__"),
 )

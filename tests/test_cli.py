@@ -80,7 +80,7 @@ def test_an_unlocked_project_is_told_to_lock(tmp_path):
         status, _, err = run(command, cwd=tmp_path)
         assert status == 1
         assert "requirements/main.txt does not exist" in err
-        assert "hint: run `make lock`" in err
+        assert "hint: run `lockhouse lock`" in err
     status, out, _ = run("check", "--locks-only", cwd=tmp_path)
     assert status == 1
     assert "requirements/main.txt: lock-missing: " in out
@@ -211,3 +211,17 @@ def test_the_module_runs_and_its_status_is_the_processs(tmp_path):
         check=False,
     )
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "line", ["demo=={}", "demo>={}", "demo ; python_version < '{}'", "demo @ https://pkgs.example.com/demo-{}.zip"]
+)
+def test_a_number_that_python_would_not_convert_is_an_error_with_its_line(tmp_path: Path, line: str):
+    (tmp_path / "requirements").mkdir()
+    for suffix in ("in", "txt"):
+        (tmp_path / "requirements" / f"main.{suffix}").write_text(line.format("9" * 5000) + "\n", encoding="utf-8")
+    status, _, err = run("check", "--locks-only", cwd=tmp_path)
+    assert status == 1
+    assert "requirements/main." in err
+    assert "a number of more than 1000 digits" in err
+    assert "bug" not in err

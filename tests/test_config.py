@@ -108,6 +108,13 @@ def test_an_unknown_layer_names_the_nearest(root):
         ("local = ['a[b c]']", "'local' names no folder by 'a[b c]'", None),
         ("local = ['a', './a[x]']", "'local' names the folder 'a' twice", None),
         ("editable = 'no'", "'editable' should be true or false, not 'no'", None),
+        (
+            "layers.a = { constraints = ['b'] }",
+            "'constraints' of 'a' names the layer 'b', which is not there",
+            "are: a",
+        ),
+        ("layers.a = { sources = [], constraints = ['a'] }", "has constraints, but no sources", None),
+        ("layers.a = { sources = ['pyproject.toml[a b]'] }", "the source 'pyproject.toml[a b]' of the layer 'a'", None),
         ("environments = { a = [] }", "'environments.a' has no layers", None),
         ('venv = "a\\u0000b"', "'venv' should be a string", None),
         ("python = 3.11", "'python' should be a string, not 3.11", "in quotes"),

@@ -13,6 +13,7 @@ import tomli
 import yaml  # type: ignore[import-untyped]  # comes with pre-commit, and without types
 
 from lockhouse.cli import cli
+from lockhouse.scaffold import ci
 from support import dockerfile, documents
 from support.backends import offer
 from support.documents import PAGES, ROOT
@@ -212,6 +213,12 @@ def test_commands_and_options_that_are_named_exist(page):
         assert command, span
         known = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
         assert {word for word in words if word.startswith("-")} <= known, span
+
+
+def test_the_page_about_ci_names_the_files_that_init_writes():
+    rows = re.findall(r"^\| `(\w+)` \| `(.*)` \| `(.*)` \|$", text_of("ci.md"), re.MULTILINE)
+    written = [(provider, *(str(path) for path, _, _ in ci.files(provider, "", "3.11"))) for provider in ci.PROVIDERS]
+    assert rows == written
 
 
 def test_the_page_about_rules_is_what_explain_prints():

@@ -68,7 +68,7 @@ def test_a_page_is_plain_text_where_nobody_can_see_colours(folder):
     assert said.stdout.startswith("lock-stale (error)\n\nA source asks for something that the lock does not give"), said
     assert "\nHow to mend it\n" in said.stdout
     assert "\n    requirements/main.in:4: lock-stale: " in said.stdout
-    assert "\n      hint: run `make lock`\n" in said.stdout
+    assert "\n      hint: run `lockhouse lock`\n" in said.stdout
     assert not re.search(r"\x1b|^#|```|[ \t]$", said.stdout, re.MULTILINE)
 
 

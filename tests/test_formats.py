@@ -297,7 +297,7 @@ def test_each_finding_is_one_annotation_beside_its_line(project: Project):
     [(_, properties, data)] = [command for command in commands if command[0] == "notice"]
     assert properties["title"] == "lock-orphan (accepted until 2999-12-31)"
     assert "reason: it goes next week" in data
-    assert "\nhint: run `make lock`" in commands[0][2]
+    assert "\nhint: run `lockhouse lock`" in commands[0][2]
     closing = project.call("check").stdout.splitlines()[-1]
     assert result.stderr.splitlines()[-1] == closing
     assert project.call("check", "--format", "github", "-q").stderr == ""

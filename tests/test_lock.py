@@ -387,7 +387,16 @@ def _broken_sdist(project: Project, index: Index) -> str:
     return "zeta"
 
 
-@pytest.mark.parametrize("spoil", [_down, _unknown, _conflict, _wrong_password, _signed_url, _broken_sdist])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(_down, _conflict),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in (_unknown, _wrong_password, _signed_url, _broken_sdist)
+        ),
+    ],
+)
 def test_where_pip_compile_fails_the_old_lock_stands_and_the_reason_is_said(locked: Project, index, spoil):
     reason = spoil(locked, index)
     before = locked.tree()
@@ -401,6 +410,7 @@ def test_where_pip_compile_fails_the_old_lock_stands_and_the_reason_is_said(lock
     assert locked.tree() == before
 
 
+@pytest.mark.slow
 def test_what_was_locked_before_a_failure_stays_locked(locked: Project, locks: Mapping[str, str]):
     locked.write("requirements/main.in", "app\naddon\n")
     locked.write("requirements/dev.in", "-c main.txt\ntool\nno-such-project\n")
@@ -448,6 +458,7 @@ def test_a_lock_for_another_python_than_the_configured_is_refused(locked: Projec
     assert (locked.tree(), index.requests) == (before, [])
 
 
+@pytest.mark.slow
 def test_a_lock_moves_to_another_python_only_on_purpose(locked: Project, index: Index):
     ours = f"3.{sys.version_info.minor}"
     # The later layer alone is stale, and the first alone was compiled by another Python.
@@ -496,6 +507,7 @@ def test_signed_urls_behind_the_index_are_shown_nowhere(locked: Project, index: 
     assert "sig=" not in said(result)
 
 
+@pytest.mark.slow
 def test_find_links_of_the_project_take_part_and_stand_nowhere(locked: Project, index: Index):
     folder = locked.root / "ours"
     build_wheel(folder, "special", "3.0")

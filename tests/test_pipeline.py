@@ -115,6 +115,7 @@ def _extra(project: Project) -> None:
     project.write("requirements/main.in", "app[more]<2\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "rule", "hint", "mend"),
     [
@@ -200,6 +201,7 @@ def test_a_pin_by_url_goes_the_whole_way(sound: Project, index: Index):
     assert "tool @ URL: " in failed.stderr
 
 
+@pytest.mark.slow
 def test_every_step_works_from_a_folder_below(sound: Project):
     below = sound.root / "src" / "deep"
     below.mkdir(parents=True)

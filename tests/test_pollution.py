@@ -104,7 +104,10 @@ def test_no_way_is_forgotten():
 @pytest.mark.parametrize(
     "ways",
     [
-        *(pytest.param(ways, id=name) for name, ways in GROUPS.items()),
+        *(
+            pytest.param(ways, id=name, marks=[] if name in {"where pip looks", "what pip takes"} else pytest.mark.slow)
+            for name, ways in GROUPS.items()
+        ),
         *(pytest.param([way], id=way, marks=pytest.mark.slow) for ways in GROUPS.values() for way in ways),
     ],
 )

@@ -195,7 +195,7 @@ def refused(index: Index) -> list[Request]:
 # Credentials
 
 
-@pytest.mark.parametrize("way", [way for way in ways(by_url, by_program) if way.values[0] is not by_program_for_user])
+@pytest.mark.parametrize("way", [way for way in ways(by_url) if way.values[0] is not by_program_for_user])
 def test_pypiserver_is_locked_and_fetched_from(project: Project, keyring: Keyring, server: PypiServer, way):
     project.environ["PIP_INDEX_URL"] = way(project, keyring, server.url, PASSWORD)
     said = connected(project)
@@ -227,6 +227,7 @@ def test_the_blob_store_never_sees_the_credentials(project: Project, keyring: Ke
         assert len(keyring.calls) - before <= 1
 
 
+@pytest.mark.slow
 def test_netrc_is_asked_by_host(project: Project, index: Index, home: Path):
     """Credentials for the blob store's host alone are no use with the index, and are not sent there."""
     write_netrc(home, PASSWORD, machine="localhost")
@@ -333,6 +334,7 @@ def _at_a_terminal(project: Project, *argv: str) -> tuple[int, str]:
 # Where to look
 
 
+@pytest.mark.slow
 def test_pip_conf_is_heeded(project: Project, index: Index, home: Path):
     del project.environ["PIP_CONFIG_FILE"]
     conf = home / ".config" / "pip" / "pip.conf"
@@ -402,6 +404,7 @@ def trusted(authority: trustme.CA, project: Project, tmp_path: Path) -> Path:
     return tmp_path / "ca.pem"
 
 
+@pytest.mark.slow
 def test_an_authority_of_ones_own_is_trusted_and_no_cache_grows(
     project: Project, secure: Index, trusted: Path, home: Path
 ):

@@ -41,7 +41,7 @@ def test_make_alone_prints_the_targets_in_groups():
 
 def test_every_target_that_is_documented_is_phony():
     for name in ("Makefile", "scripts/lockhouse/lockhouse.mk"):
-        text = (ROOT / name).read_text(encoding="utf-8")
+        text = (ROOT / name).read_text(encoding="utf-8").replace("$(LOCKHOUSE_PREFIX)", "")
         documented = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
         phony = set(" ".join(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)).split())
         assert documented <= phony

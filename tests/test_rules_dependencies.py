@@ -216,3 +216,10 @@ def test_requirements_that_cannot_matter_are_not_even_read(text: str, extras: se
 
 def test_a_folded_requirement_is_one_line():
     assert Metadata.parse("Name: x\nRequires-Dist: a\n  >=1\n").requires == ("a >=1",)
+
+
+def test_a_number_that_python_would_not_convert_is_a_broken_wheel(project: Project):
+    sound(project, {"main": "app\n"}, {"app": ("1", [f"core>={'9' * 5000}"], {})})
+    result = project.call("check")
+    assert result.status == 1
+    assert "wheel-broken: Requires-Dist cannot be read: a number of more than 1000 digits" in result.stdout

@@ -159,6 +159,7 @@ def test_one_byte_can_be_flipped_and_back(tmp_path: Path) -> None:
     assert sha256(flip_byte(path)) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["setup.py", "pyproject", "in-tree"])
 def test_an_sdist_builds(tmp_path: Path, project: Project, style: SdistStyle) -> None:
     made = [build_sdist(tmp_path / n, "Demo.Project", "1.0", style=style, requires=["six"]) for n in "ab"]

@@ -106,6 +106,7 @@ def test_metadata_that_swells_beyond_the_size_it_claims_is_read_to_that_size(dem
     assert reason.startswith("not a sound zip archive: Bad CRC-32")
 
 
+@pytest.mark.slow
 def test_a_member_that_swells_beyond_its_size_is_stopped(demo: Path):
     def entry(name: str, text: str) -> tuple[str, bytes, int, int]:
         return (f"{INFO}/{name}", *small(text))
@@ -122,6 +123,7 @@ def test_a_member_that_swells_beyond_its_size_is_stopped(demo: Path):
     assert "the member 'demo/x' swells beyond the size that it states (30 bytes)" in look(demo, memory=8 * MEBIBYTE)
 
 
+@pytest.mark.slow
 def test_members_that_lie_on_one_another_are_not_unpacked(demo: Path):
     # As in 42.zip's successor: one kernel of data, and thousands of entries that point at it.
     kernel = zeros(20 << 20)

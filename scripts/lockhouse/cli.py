@@ -16,7 +16,7 @@ from lockhouse.commands.session import BUG, DONE, FAILED, INTERRUPTED, Session, 
 from lockhouse.errors import LockhouseError, nearest
 
 # In the order in which a project needs them; each is a module of `lockhouse.commands`.
-COMMANDS = ("lock", "wheelhouse", "check", "install", "key", "diff", "explain", "bundle")
+COMMANDS = ("init", "lock", "wheelhouse", "check", "install", "key", "diff", "explain", "bundle")
 
 
 class _Commands(click.Group):
@@ -68,10 +68,18 @@ def cli() -> None:
     """
 
 
-def run(argv: Sequence[str], *, cwd: Path, environ: Mapping[str, str], stdout: TextIO, stderr: TextIO) -> int:
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
+    stdout: TextIO,
+    stderr: TextIO,
+    stdin: TextIO | None = None,
+) -> int:
     """Run one command line and return its exit status; never raises."""
     # As a git hook, we are told which repository we are in; what we start must not take it for its own.
-    session = Session(cwd=cwd, environ=process.outside_repository(environ), stdout=stdout, stderr=stderr)
+    session = Session(cwd=cwd, environ=process.outside_repository(environ), stdout=stdout, stderr=stderr, stdin=stdin)
     try:
         with contextlib.redirect_stdout(stdout):
             status = cli.main(args=list(argv), prog_name="lockhouse", standalone_mode=False, obj=session)
@@ -114,7 +122,7 @@ def entry_point() -> None:
         cwd = Path.cwd()
     except FileNotFoundError:
         sys.exit("error: the working directory does not exist any more")
-    status = run(sys.argv[1:], cwd=cwd, environ=dict(os.environ), stdout=stdout, stderr=stderr)
+    status = run(sys.argv[1:], cwd=cwd, environ=dict(os.environ), stdout=stdout, stderr=stderr, stdin=sys.stdin)
     try:
         stdout.flush()
     except BrokenPipeError:

@@ -4,7 +4,7 @@ Refuses unknown keys (naming the nearest right one), wrong types, and layers tha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -16,10 +16,13 @@ from packaging.version import InvalidVersion, Version
 from lockhouse import accept
 from lockhouse.accept import Acceptance
 from lockhouse.errors import ConfigError, Location, UsageError, nearest
+from lockhouse.pyproject import Tables
 from lockhouse.redact import redact
 
 # How many files are fetched at once where the configuration does not say.
 CONNECTIONS = 20
+
+_OF_A_LAYER = ("constraints", "lock", "sources")
 
 # Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
@@ -46,7 +49,7 @@ KEYS: Mapping[str, tuple[str, str]] = {
     ),
     "layers": (
         "each `requirements/*.in`",
-        'locks and their sources: `{ app = { lock = "app.txt", sources = ["app.in"] } }`',
+        'locks, their sources, and the layers they build on: `{ app = { lock = "app.txt", sources = ["app.in"], constraints = ["main"] } }`',
     ),
     "local": ("none", 'folders of your own projects, installed after the locks: `[".", "../common[fast]"]`'),
     "no-binary": ("none", "projects that are built from source though there is a wheel"),
@@ -61,11 +64,28 @@ KEYS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A lock and its sources, as paths relative to the project's root; a lock may come without sources."""
+    """A lock and its sources, as paths relative to the project's root; a lock may come without sources.
+
+    `tables` say what is taken from those sources that are a pyproject.toml; `constraints` are the locks it builds on.
+    """
 
     name: str
     lock: PurePosixPath
     sources: tuple[PurePosixPath, ...]
+    tables: tuple[Tables, ...] = ()
+    constraints: tuple[PurePosixPath, ...] = ()
+
+    @property
+    def words(self) -> set[str]:
+        """What it can be called by, beside its name: the lock and the sources as they are written."""
+        plain = {source.as_posix() for source in self.sources} - {tables.path.as_posix() for tables in self.tables}
+        return {self.lock.as_posix(), *plain, *map(str, self.tables)}
+
+
+# What Lockhouse itself is installed from: no layer of the project, though it is locked like one.
+TOOL = Layer(
+    "lockhouse", PurePosixPath("requirements", "lockhouse.txt"), (PurePosixPath("requirements", "lockhouse.in"),)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +130,7 @@ class Config:
             return self.layers[word]
         path = PurePath(word).as_posix()
         for layer in self.layers.values():
-            if path in {layer.lock.as_posix(), *(source.as_posix() for source in layer.sources)}:
+            if path in layer.words:
                 return layer
         raise UsageError(f"there is no layer {word!r}", hint=nearest(word, self.layers, "the layers are"))
 
@@ -212,23 +232,20 @@ def _index_for(reader: "_Reader", table: Mapping[str, object]) -> tuple[tuple[st
 def sources_in(root: Path) -> list[PurePosixPath]:
     """Return the sources of the usual layout: `requirements/*.in`, less what editors and file systems leave beside them."""
     found = (root / "requirements").glob("*.in")
-    names = sorted(path.name for path in found if path.is_file() and not path.name.startswith("."))
+    hidden = TOOL.sources[0].name
+    names = sorted(
+        path.name for path in found if path.is_file() and not path.name.startswith(".") and path.name != hidden
+    )
     return [PurePosixPath("requirements", name) for name in names]
 
 
 def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[str, Layer]:
     if "layers" in table:
-        layers = {}
-        for name, value in reader.table(table, "layers").items():
-            entry = reader.table({name: value}, name)
-            for key in entry:
-                if key not in {"lock", "sources"}:
-                    hint = nearest(key, ("lock", "sources"), "the keys are")
-                    raise reader.error(f"unknown key {key!r} in 'layers.{name}'", hint=hint)
-            lock = PurePosixPath(reader.text(entry, "lock", f"requirements/{name}.txt"))
-            default = [lock.with_suffix(".in").as_posix()]
-            sources = reader.texts(entry, "sources") if "sources" in entry else default
-            layers[name] = Layer(name, lock, tuple(PurePosixPath(source) for source in sources))
+        entries = {name: reader.table({name: value}, name) for name, value in reader.table(table, "layers").items()}
+        layers = {name: _layer(reader, name, entry) for name, entry in entries.items()}
+        for name, entry in entries.items():
+            bases = [_base(reader, name, word, layers) for word in reader.texts(entry, "constraints")]
+            layers[name] = replace(layers[name], constraints=tuple(bases))
     else:
         paths = sources_in(root)
         layers = {path.stem: Layer(path.stem, path.with_suffix(".txt"), (path,)) for path in paths}
@@ -240,6 +257,32 @@ def _layers(reader: "_Reader", table: Mapping[str, object], root: Path) -> dict[
             hint="write what the project needs into requirements/main.in, then run `make lock`",
         )
     return layers
+
+
+def _layer(reader: "_Reader", name: str, entry: Mapping[str, object]) -> Layer:
+    for key in entry:
+        if key not in _OF_A_LAYER:
+            hint = nearest(key, _OF_A_LAYER, "the keys are")
+            raise reader.error(f"unknown key {key!r} in 'layers.{name}'", hint=hint)
+    lock = PurePosixPath(reader.text(entry, "lock", f"requirements/{name}.txt"))
+    sources = reader.texts(entry, "sources") if "sources" in entry else (lock.with_suffix(".in").as_posix(),)
+    tables = {}
+    for source in sources:
+        try:
+            tables[source] = Tables.parse(source)
+        except ValueError as error:
+            raise reader.error(f"the source {source!r} of the layer {name!r}: {error}") from error
+    paths = dict.fromkeys(found.path if found else PurePosixPath(source) for source, found in tables.items())
+    return Layer(name, lock, tuple(paths), tuple(found for found in tables.values() if found))
+
+
+def _base(reader: "_Reader", name: str, word: str, layers: Mapping[str, Layer]) -> PurePosixPath:
+    if word not in layers:
+        hint = nearest(word, layers, "the layers are")
+        raise reader.error(f"'constraints' of {name!r} names the layer {word!r}, which is not there", hint=hint)
+    if not layers[name].sources:
+        raise reader.error(f"the layer {name!r} has constraints, but no sources that they could limit")
+    return layers[word].lock
 
 
 def _refuse_overlaps(reader: "_Reader", layers: Mapping[str, Layer]) -> None:

@@ -3,6 +3,7 @@
 Refuses archives that are no sound zip, members that leave the tree, and metadata that disagrees with the name.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,13 @@ def read(path: Path, wheel: WheelName, *, deep: bool = False) -> WheelContent:
                 return _read(archive, file, path.stat().st_size, wheel, deep=deep)
         except WheelError as error:
             return _broken(error.reason)
+
+
+def metadata_of(path: Path) -> Metadata | None:
+    """Return a wheel's METADATA and look at nothing else in it; None where it cannot be read."""
+    with path.open("rb", buffering=BUFFER) as file, contextlib.suppress(WheelError), opened(file) as archive:
+        return Metadata.parse(text_of(archive, f"{_info(archive.namelist())}/METADATA"))
+    return None
 
 
 def read_bytes(file: BinaryIO, size: int) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Loaded:
     """All that a file asks for, in the order in which pip meets it; a line's location says which file it is in.
 
     `constraints` only limit versions. A file that is reached twice in the same way counts once. `parsed` holds each
-    file by itself, the first being the one that was asked for; `files` are their absolute paths.
+    file by itself, the first being the one that was asked for; `files` are their absolute paths. `given` are pairs of
+    a requirement, as it stands, and what it comes from, where pip-compile cannot read the file as we do.
     """
 
     requirements: tuple[RequirementLine, ...]
@@ -34,6 +35,7 @@ class Loaded:
     options: tuple[OptionLine, ...]
     parsed: tuple[RequirementsFile, ...]
     files: frozenset[Path]
+    given: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def load(

@@ -1,10 +1,10 @@
 """A layer as it stands on disk: its lock and its sources, read."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from lockhouse import includes
+from lockhouse import includes, pyproject
 from lockhouse.annotations import Header
 from lockhouse.config import Config, Layer
 from lockhouse.errors import ConfigError, Location, nearest
@@ -34,7 +34,7 @@ class Lock:
         if "--no-strip-extras" in command or any(pin.extras for pin in self.pins):
             return True
         # A header that names another command (`make lock`) does not tell.
-        return command.startswith("pip-compile") and "--strip-extras" not in command
+        return command.startswith(("pip-compile", "lockhouse")) and "--strip-extras" not in command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,11 @@ def load(layer: Layer, config: Config, environ: Mapping[str, str]) -> LoadedLaye
         if not (config.root / source).is_file():
             hint = nearest(source.as_posix(), _files_near(config, source), "there are")
             raise ConfigError(f"the layer {layer.name!r} has no such source", where=Location(source), hint=hint)
-        sources.append(includes.load(config.root / source, root=config.root, environ=environ, may_be_missing=locks))
+        if picked := [tables for tables in layer.tables if tables.path == source]:
+            sources.append(pyproject.load(config.root / source, source, picked))
+        else:
+            sources.append(includes.load(config.root / source, root=config.root, environ=environ, may_be_missing=locks))
+    sources.extend(_constraining(path, config, environ, locks) for path in layer.constraints)
     # A source that two layers share makes neither the base of the other.
     reached = {path for tree in sources for path in tree.files} - {config.root / source for source in layer.sources}
     bases = {
@@ -89,6 +93,19 @@ def load(layer: Layer, config: Config, environ: Mapping[str, str]) -> LoadedLaye
         and not reached.isdisjoint(config.root / path for path in (other.lock, *other.sources))
     }
     return LoadedLayer(layer=layer, lock=_lock(layer, config, environ), sources=tuple(sources), bases=frozenset(bases))
+
+
+def _constraining(path: PurePosixPath, config: Config, environ: Mapping[str, str], locks: Set[Path]) -> Loaded:
+    """Read a lock as `-c` reads it."""
+    if not (config.root / path).exists():
+        nothing: tuple[()] = ()
+        tree = Loaded(requirements=(), constraints=(), unlockables=(), options=(), parsed=nothing, files=frozenset())
+    else:
+        tree = includes.load(config.root / path, root=config.root, environ=environ, may_be_missing=locks)
+    files = tree.files | {config.root / path}
+    return replace(
+        tree, requirements=(), constraints=(*tree.constraints, *tree.requirements), unlockables=(), files=files
+    )
 
 
 def _files_near(config: Config, source: PurePosixPath) -> list[str]:

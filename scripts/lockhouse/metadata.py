@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -112,4 +112,7 @@ def _extra_of(text: str) -> NormalizedName | None:
 
 @functools.cache
 def _requirement(text: str) -> Requirement:
+    if len(text) > _SPECIFIER_LIMIT and re.search(rf"\d{{{_SPECIFIER_LIMIT}}}", text):
+        # As above: an error where it is compared.
+        raise InvalidRequirement(f"a number of more than {_SPECIFIER_LIMIT} digits")
     return Requirement(text)

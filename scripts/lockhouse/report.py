@@ -17,6 +17,30 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u
 _COMMAND = re.compile(r"^(?P<blank>\s*):(?=:)|#(?=#[A-Za-z]*\[)")
 
 
+# What the rules and steps advise, in the words of the Make targets.
+_ADVICE = re.compile(r"`make (lock|wheelhouse|check|install|key|bundle|upgrade)(?: P=([^`\s]+))?`")
+
+
+def advised(text: str, make: str | None) -> str:
+    """Return the text with the commands that it advises as they are called here.
+
+    `make` is how a target is called, up to its name, as the Make include tells it; None where no make is used.
+
+    >>> advised("run `make lock`", "make lockhouse-"), advised("`make upgrade P=six`", None)
+    ('run `make lockhouse-lock`', '`lockhouse lock --upgrade-package six`')
+    """
+
+    def called(match: re.Match[str]) -> str:
+        target, name = match.groups()
+        if make is not None:
+            return f"`{make}{target}{f' P={name}' if name else ''}`"
+        if target == "upgrade":
+            return f"`lockhouse lock --upgrade{f'-package {name}' if name else ''}`"
+        return f"`lockhouse {target}`"
+
+    return _ADVICE.sub(called, text)
+
+
 def plain(text: str) -> str:
     r"""Return the text with everything written out that a terminal or a CI system would not just show.
 

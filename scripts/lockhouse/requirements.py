@@ -6,8 +6,9 @@ weak is the rules' business. The format: https://pip.pypa.io/en/stable/reference
 """
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
@@ -27,6 +28,7 @@ from lockhouse.redact import redact
 _OF_A_REQUIREMENT = frozenset({"--hash", "--config-settings"})
 _OF_AN_EDITABLE = frozenset({"--editable", "--config-settings"})
 _BY_NAME = frozenset({"--no-binary", "--only-binary", "--all-releases", "--only-final"})
+_DIGITS_LIMIT = 1000
 _ONE_A_LINE = "write one line for each of them"
 
 
@@ -174,6 +176,19 @@ def pin_of(line: RequirementLine) -> Pin | None:
     )
 
 
+def read_requirement(text: str, where: Location, *, shown: str = "") -> RequirementLine | UnlockableLine:
+    """Read one requirement that stands in another format than ours, `shown` as the user wrote it there.
+
+    Raises RequirementsError.
+    """
+    try:
+        read = _requirement(text, (), LogicalLine(number=where.line, text=text), where)
+    except ValueError as error:
+        hint = error.hint if isinstance(error, UnreadableError) else None
+        raise RequirementsError(redact(str(error).partition("\n")[0]), where=where, hint=hint) from None
+    return replace(read, text=redact(shown)) if shown else read
+
+
 def _read(line: LogicalLine, where: Location, environ: Mapping[str, str]) -> Sequence[Line]:
     """Read one logical line: a requirement, an editable, an include, or options; raises ValueError."""
     text, given = split(expand(line.text, environ))
@@ -241,6 +256,9 @@ def _requirement(
     text: str, given: Sequence[Given], line: LogicalLine, where: Location
 ) -> RequirementLine | UnlockableLine:
     """Read what stands before the options, in pip's order: cut off the marker, then see a URL, a path, or a name."""
+    if len(text) > _DIGITS_LIMIT and re.search(rf"\d{{{_DIGITS_LIMIT}}}", text):
+        # Where versions are compared, Python refuses to convert some thousands of digits.
+        raise UnreadableError(f"a number of more than {_DIGITS_LIMIT} digits", "write the version that is meant")
     alone = links.kind(text)
     body, _, condition = (part.strip() for part in text.partition(";" if alone == "none" else "; "))
     marker = _marker(condition)

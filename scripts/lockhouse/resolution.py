@@ -20,6 +20,7 @@ from lockhouse.redact import redact_error
 
 _RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*: ([^<].*)")
 _WEAK = re.compile(rb"(?:\\\r?\n|[ \t])+--hash[= ](?:md5|sha1|sha224):[0-9A-Fa-f]+")
+_INCLUDES = re.compile(rb"^[ \t]*(?:-[rc]|--requirement|--constraint)\b.*$", re.MULTILINE)
 _OURS = "lockhouse: "
 _NOTE = "lockhouse-note: "
 _SAID_AT_MOST = 15
@@ -35,8 +36,13 @@ class Compiler(Protocol):
     def environ(self) -> Mapping[str, str]:
         """The environment variables, pip's connection settings among them and nothing else of pip's."""
 
-    def argv(self, expected: Sequence[str], answer: Path) -> tuple[str, ...]:
-        """Return the command; `expected` are projects that will surely be asked for, `answer` a file to write."""
+    def argv(
+        self, expected: Sequence[str], answer: Path, given: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> tuple[str, ...]:
+        """Return the command; `expected` are projects that will surely be asked for, `answer` a file to write.
+
+        `given` has, for each source that is a pyproject.toml, the requirements and what each comes from.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +69,10 @@ def run(
     final = config.root / layer.layer.lock
     with tempfile.TemporaryDirectory(prefix="lockhouse-") as folder:
         # pip-compile keeps the pins of the file that it writes to: it is given a copy, without the hashes that pip
-        # refuses to read.
+        # refuses to read, and without other files that a requirements file named before it became a lock.
         output, answer = Path(folder) / final.name, Path(folder) / "answer.json"
         if final.exists():
-            output.write_bytes(_WEAK.sub(b"", final.read_bytes()))
+            output.write_bytes(_INCLUDES.sub(b"", _WEAK.sub(b"", final.read_bytes())))
         options = [
             *("--quiet", "--no-config", "--allow-unsafe", "--generate-hashes", "--no-strip-extras"),
             *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),
@@ -74,12 +80,13 @@ def run(
             f"--cache-dir={Path(folder) / 'cache'}",
             f"--output-file={output}",
             *(f"--find-links={place}" for place in config.find_links),
+            *(f"--constraint={path}" for path in layer.layer.constraints if (config.root / path).exists()),
             *_cooldown(config, now or datetime.now(UTC)),
             *upgrade,
         ]
         environ = {**compiler.environ, "CUSTOM_COMPILE_COMMAND": header_command(layer)}
         sources = [source.as_posix() for source in layer.layer.sources]
-        command = compiler.argv(_expected(layer), answer)
+        command = compiler.argv(_expected(layer), answer, _given(layer))
         try:
             done = process.run([*command, *options, *sources], cwd=config.root, environ=environ)
         except ProcessError as error:
@@ -94,6 +101,7 @@ def run(
         if not output.is_file() or not output.stat().st_size:
             raise LockhouseError(f"pip-compile wrote no lock for {layer.name!r}")
         told = json.loads(answer.read_bytes())
+        final.parent.mkdir(parents=True, exist_ok=True)
         files.write_atomically(final, output.read_bytes())
     notes = (line.removeprefix(_NOTE) for line in done.stderr.splitlines() if line.startswith(_NOTE))
     return Answer(asked=tuple(told["asked"]), origins=told["origins"], offered=told["offered"], notes=tuple(notes))
@@ -112,9 +120,29 @@ def _cooldown(config: Config, now: datetime) -> list[str]:
     return [f"--uploaded-prior-to={(now - timedelta(days=config.cooldown_days)).isoformat(timespec='seconds')}"]
 
 
+def _given(layer: LoadedLayer) -> dict[str, Sequence[tuple[str, str]]]:
+    """Return what is asked for by each source that is a pyproject.toml; pip-compile itself knows no group."""
+    tables = {path.as_posix() for path in (each.path for each in layer.layer.tables)}
+    trees = zip(layer.layer.sources, layer.sources, strict=False)
+    return {path.as_posix(): tree.given for path, tree in trees if path.as_posix() in tables}
+
+
 def header_command(layer: LoadedLayer) -> str:
-    """Return the command that stands in the layer's lock: one that plain pip-compile and update bots accept."""
-    options = ("--allow-unsafe", "--generate-hashes", "--no-emit-index-url", f"--output-file={layer.layer.lock}")
+    """Return the command that stands in the layer's lock: one that plain pip-compile and update bots accept.
+
+    They know no constraints beside a source, and where they could read a source only in part, it is our own command.
+    """
+    tables = layer.layer.tables
+    extras = {each.extras for each in tables}
+    if any(each.group for each in tables) or len(extras) > 1 or len(tables) != len({each.path for each in tables}):
+        return shlex.join(["lockhouse", "lock", layer.name])
+    options = (
+        "--allow-unsafe",
+        *(f"--extra={extra}" for each in extras for extra in each),
+        "--generate-hashes",
+        "--no-emit-index-url",
+        f"--output-file={layer.layer.lock}",
+    )
     return shlex.join(["pip-compile", *options, *(source.as_posix() for source in layer.layer.sources)])
 
 

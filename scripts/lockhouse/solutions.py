@@ -79,7 +79,7 @@ def by_name(project: Project, target: Target, folder: Path) -> Wheels:
     for need in plan.needs(project.pins_by_environment(project.layers.values()), target):
         choice = plan.first_choice(need, stored.get(need.name, ()), target)
         if choice is not None:
-            metadata = contents.read(folder / choice.filename, choice).metadata
+            metadata = contents.metadata_of(folder / choice.filename)
             found[need.key] = (PurePath(choice.filename), choice.version, metadata)
     return found
 

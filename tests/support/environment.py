@@ -21,10 +21,17 @@ _SCRUBBED = ("PIP_", "UV_", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_")
 
 
 def clean_environ(home: Path, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return PATH, an empty HOME, a UTF-8 locale, no pip configuration and the proxy fence, and nothing else."""
+    """Return PATH, an empty HOME, a UTF-8 locale, no pip configuration, the proxy fence and what the Make include sets."""
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in base.items() if name in {"PATH", "TMPDIR"} or name.startswith(_PASSED)}
-    return {**kept, "HOME": str(home), "LANG": "C.UTF-8", "PIP_CONFIG_FILE": os.devnull, **FENCE}
+    return {
+        **kept,
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "PIP_CONFIG_FILE": os.devnull,
+        "LOCKHOUSE_MAKE": "make ",
+        **FENCE,
+    }
 
 
 def scrub(environ: dict[str, str] | os._Environ[str]) -> None:

@@ -8,11 +8,16 @@ import click
 from packaging.utils import NormalizedName
 
 from lockhouse import lock as step
-from lockhouse import report
+from lockhouse import report, toollock
 from lockhouse.builds import BuildLock
 from lockhouse.commands.making import yard_of
 from lockhouse.commands.session import DONE, FAILED, Session, command, elapsed, layers, today
+from lockhouse.config import TOOL
+from lockhouse.errors import UsageError
+from lockhouse.layers import LoadedLayer
+from lockhouse.project import Project
 from lockhouse.resolution import Compiler
+from lockhouse.rules import Finding
 from lockhouse.rules.builds import build_findings
 from lockhouse.target import Target
 
@@ -37,16 +42,16 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
     Exit status 1 if something cannot be locked, or anything would be recompiled under --check.
     """  # noqa: D301 - \b keeps click from wrapping the examples
     current = session.load()
+    if layers == (TOOL.name,) and TOOL.name not in current.layers:
+        moving = ["--upgrade"] if upgrade else [f"--upgrade-package={name}" for name in step.parse_names(names)]
+        return _lock_ourselves(session, current, moving, only_say=only_say, anew=True)
+    _refuse_ourselves(current, step.parse_names(names))
     chosen = current.named(layers)
     where = session.target(current)
     began = time.monotonic()
     lacks = step.incomplete(current, where, today())
     if only_say:
-        stale = [found for each in step.stale_layers(current, chosen, where, lacks).values() for found in each]
-        stale += build_findings(current, where)
-        if stale:
-            session.result("\n".join(map(report.finding_text, sorted(stale))))
-        return FAILED if any(found.severity == "error" for found in stale) else DONE
+        return _say(session, current, chosen, where, lacks, everything=not layers)
 
     def connect() -> Compiler:
         from lockhouse import index  # noqa: PLC0415 - imports pip
@@ -81,6 +86,8 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
         if done.moves:
             session.result(_moves_text(done.moves, origins=len(done.asked) > 1 or session.verbose))
     built = _lock_builds(session, where, connect, step.parse_names(names), everything=upgrade, offered=offered)
+    if not layers:
+        _lock_ourselves(session, current, [], only_say=False, anew=False)
     fresh = len(chosen) - count
     session.result(
         f"locked {report.count(count, 'layer')}"
@@ -88,6 +95,60 @@ def lock(session: Session, layers: tuple[str, ...], upgrade: bool, names: tuple[
         + f" {elapsed(began)}"
         + (f"; {fresh} fresh already" if fresh else "")
     )
+    return DONE
+
+
+def _say(
+    session: Session,
+    current: Project,
+    chosen: Sequence[LoadedLayer],
+    where: Target,
+    lacks: Sequence[Finding],
+    *,
+    everything: bool,
+) -> int:
+    """Say what would be recompiled."""
+    stale = [found for each in step.stale_layers(current, chosen, where, lacks).values() for found in each]
+    stale += build_findings(current, where)
+    if everything and (tool := toollock.read(current.config, session.environ)) and tool.lock:
+        stale += toollock.stale(tool)
+    if stale:
+        session.result("\n".join(map(report.finding_text, sorted(stale))))
+    return FAILED if any(found.severity == "error" for found in stale) else DONE
+
+
+def _refuse_ourselves(current: Project, names: Sequence[NormalizedName]) -> None:
+    pinned = {pin.name for layer in current.layers.values() for pin in layer.pins}
+    if TOOL.name in names and TOOL.name not in pinned and (current.config.root / TOOL.sources[0]).is_file():
+        raise UsageError(
+            "no layer pins lockhouse itself",
+            hint=f"to move it, write its new version into {TOOL.sources[0]}, then run `make lock`",
+        )
+
+
+def _lock_ourselves(session: Session, current: Project, moving: Sequence[str], *, only_say: bool, anew: bool) -> int:
+    """Lock Lockhouse itself where its lock is stale; one that is not there is made only where it was asked for (`anew`)."""
+    tool = toollock.read(current.config, session.environ)
+    if tool is None:
+        if anew:
+            raise UsageError(f"there is no {TOOL.sources[0]}", hint="`lockhouse init` writes it")
+        return DONE
+    reasons = toollock.stale(tool)
+    if only_say:
+        if reasons:
+            session.result("\n".join(map(report.finding_text, sorted(reasons))))
+        return FAILED if reasons else DONE
+    if (reasons or moving) if anew else (reasons and tool.lock):
+        from lockhouse import index  # noqa: PLC0415 - imports pip
+
+        session.message("locking lockhouse itself")
+        compiler = index.compiler(current.config, session.environ)
+        moves = toollock.compiled(tool, current.config, session.environ, compiler, upgrade=moving)
+        session.result(f"{TOOL.lock}: {report.count(len(moves), 'pin')} moved")
+        if moves:
+            session.result(_moves_text(moves, origins=session.verbose))
+    elif anew:
+        session.result(f"{TOOL.lock} is fresh already")
     return DONE
 
 

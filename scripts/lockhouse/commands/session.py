@@ -34,10 +34,11 @@ class Session:
     verbose: bool = False
     # Whether the user named the project's directory: then none above it is meant.
     named: bool = False
+    stdin: TextIO | None = None
 
-    def result(self, text: str) -> None:
-        """Print a result."""
-        self._print(text, self.stdout)
+    def result(self, text: str, *, verbatim: bool = False) -> None:
+        """Print a result; `verbatim` where it is the text of a file and no advice."""
+        self._print(text, self.stdout, verbatim=verbatim)
 
     def message(self, text: str) -> None:
         """Print a message, unless the user asked for quiet."""
@@ -48,9 +49,20 @@ class Session:
         """Print an error, quiet or not."""
         self._print(report.error_text(error), self.stderr)
 
-    def _print(self, text: str, stream: TextIO) -> None:
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is somebody to be asked."""
+        return bool(self.stdin and self.stdin.isatty() and self.stderr.isatty())
+
+    def agrees(self, question: str) -> bool:
+        """Ask a question on the terminal, and return whether the answer is yes; no answer is a no."""
+        self._print(f"{question} [y/N]", self.stderr)
+        return self.stdin is not None and self.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def _print(self, text: str, stream: TextIO, *, verbatim: bool = False) -> None:
         colour = stream.isatty() and not self.environ.get("NO_COLOR")
-        click.echo(text, file=stream, color=colour)
+        said = text if verbatim else report.advised(text, self.environ.get("LOCKHOUSE_MAKE"))
+        click.echo(said, file=stream, color=colour)
 
     def load(self) -> Project:
         """Read the project in the directory that was named, else in or above the working directory."""

@@ -19,13 +19,16 @@ class _Compiler:
     config: Config
     environ: Mapping[str, str]
 
-    def argv(self, expected: Sequence[str], answer: Path) -> tuple[str, ...]:
+    def argv(
+        self, expected: Sequence[str], answer: Path, given: Mapping[str, Sequence[tuple[str, str]]]
+    ) -> tuple[str, ...]:
         """Return the command that pip-compile's own arguments follow."""
         settings = {
             "index-for": self.config.index_for,
             "connections": self.config.connections,
             "expected": list(expected),
             "answer": str(answer),
+            "given": given,
         }
         home = Path(lockhouse.__file__).parent.parent
         return (sys.executable, "-I", "-c", _BOOT, str(home), json.dumps(settings))

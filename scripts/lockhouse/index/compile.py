@@ -34,6 +34,8 @@ from pip._internal.operations import prepare
 from pip._internal.req import InstallRequirement
 from pip._internal.utils.hashes import FAVORITE_HASH
 from pip._internal.utils.urls import url_to_path
+from pip._vendor.packaging.requirements import Requirement
+from piptools.build import StaticProjectMetadata
 from piptools.repositories import PyPIRepository
 from piptools.resolver import BacktrackingResolver
 
@@ -242,6 +244,7 @@ class _Repository(PyPIRepository):  # type: ignore[misc]  # pip-tools has no typ
     threads: ThreadPoolExecutor
     origins: dict[NormalizedName, list[str]] = {}  # noqa: RUF012
     offered: dict[NormalizedName, list[str]] = {}  # noqa: RUF012
+    given: Mapping[str, Sequence[tuple[str, str]]] = {}
 
     def __init__(self, pip_args: list[str], cache_dir: str) -> None:
         with session.named():
@@ -321,6 +324,12 @@ def _index_of(link: Link) -> str:
     return redact(page.rstrip("/").rpartition("/")[0] + "/")
 
 
+def _metadata(src_file: Path, *_: object, **__: object) -> StaticProjectMetadata:
+    """Stand in for pip-tools' reading of a pyproject.toml: tables were read already, and no backend is run."""
+    given = _Repository.given[src_file.as_posix()]
+    return StaticProjectMetadata((), tuple(InstallRequirement(Requirement(text), origin) for text, origin in given))
+
+
 @contextlib.contextmanager
 def _ours(settings: Mapping[str, Any]) -> Iterator[None]:
     ours = _Repository
@@ -329,12 +338,15 @@ def _ours(settings: Mapping[str, Any]) -> Iterator[None]:
     ours.expected = tuple(settings["expected"])
     ours.collectors, ours.transports, ours.origins, ours.offered = [], {}, {}, {}
     ours.threads = ThreadPoolExecutor(ours.connections)
+    ours.given = settings.get("given", {})
     theirs = pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader
     pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader = ours, _Resolver, _Downloader
+    building, pip_compile.build_project_metadata = pip_compile.build_project_metadata, _metadata
     try:
         yield
     finally:
         pip_compile.PyPIRepository, pip_compile.BacktrackingResolver, prepare.Downloader = theirs
+        pip_compile.build_project_metadata = building
         ours.threads.shutdown(cancel_futures=True)
 
 

@@ -204,7 +204,7 @@ class Graph:
         roots = {edge.name for name in self.local for edge in self.edges[name]}
         for layer in self.layers:
             if layer.sources and layer.lock:
-                roots |= {line.name for line in _asking(layer, self.target)} | untold(layer.lock)
+                roots |= {line.name for line in _asking(layer, self.target)} | untold(layer.lock, layer.layer.sources)
             else:
                 roots |= {pin.name for pin in layer.pins}
         below = {name: {edge.name for edge in edges} for name, edges in self.edges.items()}

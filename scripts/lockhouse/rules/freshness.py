@@ -1,11 +1,13 @@
 """Whether a lock still says what its sources ask for, decided offline, from their meaning and never from time stamps."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from pathlib import PurePosixPath
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from lockhouse.errors import Location
 from lockhouse.layers import LoadedLayer, Lock
+from lockhouse.pyproject import is_told_of
 from lockhouse.requirements import Pin, RequirementLine, UnlockableLine
 from lockhouse.rules import Finding, finding
 from lockhouse.target import Target
@@ -121,9 +123,13 @@ def orphans(layer: LoadedLayer, lock: Lock) -> Iterator[Finding]:
     parents = _parents_of(lock)
     asked = {line.name for line in layer.requirements}
     asked |= {line.name for tree in layer.sources for line in tree.unlockables if line.name}
-    kept = _with_all_below(asked | untold(lock) | {line.name for line in _locked(lock) if not line.via}, parents)
+    kept = _with_all_below(
+        asked | untold(lock, layer.layer.sources) | {line.name for line in _locked(lock) if not line.via}, parents
+    )
     lost = pins.keys() - kept
-    heads = {name for name in lost if _is_from_source(pins[name]) or not parents[name] & lost - {name}}
+    heads = {
+        name for name in lost if _is_from_source(pins[name], layer.layer.sources) or not parents[name] & lost - {name}
+    }
     # What is still unexplained hangs together in circles, and has no other beginning.
     heads |= lost - _with_all_below(heads, parents)
     for name in sorted(heads):
@@ -152,14 +158,20 @@ def _parents_of(lock: Lock) -> dict[NormalizedName, set[NormalizedName]]:
     return parents
 
 
-def untold(lock: Lock) -> set[NormalizedName]:
-    """Return the projects that are there via something that cannot be read again, and count as if they were asked for."""
+def untold(lock: Lock, sources: Sequence[PurePosixPath]) -> set[NormalizedName]:
+    """Return the projects that are there via something that cannot be read again, and count as if they were asked for.
+
+    A pyproject.toml among the layer's own sources can be read again.
+    """
     parents = _parents_of(lock)
-    # Standard input cannot be read again, and "app (pyproject.toml)" is no requirements file.
+    # Standard input cannot be read again, nor what a build backend told of "app (setup.py)".
     found = {
         line.name
         for line in _locked(lock)
-        if any(entry in {"-r -", "-r /dev/stdin"} or entry.endswith(")") for entry in line.via)
+        if any(
+            entry in {"-r -", "-r /dev/stdin"} or (entry.endswith(")") and not is_told_of(entry, sources))
+            for entry in line.via
+        )
     }
     found |= {line.name for line in lock.unlockables if line.name}
     if any(line.name is None for line in lock.unlockables):
@@ -179,8 +191,9 @@ def _with_all_below(
 
 def _parents(via: Iterable[str]) -> set[NormalizedName]:
     """Return the projects among the *via* entries; `-r` and `-c` files are none."""
-    return {canonicalize_name(entry.partition("[")[0].strip()) for entry in via if not entry.startswith("-")}
+    named = (entry for entry in via if not entry.startswith("-") and not entry.endswith(")"))
+    return {canonicalize_name(entry.partition("[")[0].strip()) for entry in named}
 
 
-def _is_from_source(pins: Iterable[Pin]) -> bool:
-    return any(entry.startswith("-r ") for pin in pins for entry in pin.via)
+def _is_from_source(pins: Iterable[Pin], sources: Sequence[PurePosixPath]) -> bool:
+    return any(entry.startswith("-r ") or is_told_of(entry, sources) for pin in pins for entry in pin.via)

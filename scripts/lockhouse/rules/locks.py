@@ -180,6 +180,10 @@ def _between(one: LoadedLayer, other: LoadedLayer, target: Target) -> Iterator[D
 def _agree(one: LoadedLayer, other: LoadedLayer) -> str:
     if one.name in other.bases or not other.layer.sources:
         return "run `make lock`"
+    if other.layer.tables:
+        return (
+            f'add `constraints = ["{one.name}"]` to the layer {other.name!r} in [tool.lockhouse], then run `make lock`'
+        )
     source = other.layer.sources[0]
     return f"write `-c {posixpath.relpath(one.layer.lock, source.parent)}` into {source}, then run `make lock`"
 
