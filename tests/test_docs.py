@@ -25,7 +25,7 @@ from support.wheels import build_sdist
 OURS = re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / "main.txt").read_text(encoding="utf-8"), re.MULTILINE)
 OTHERS = ("flit_core", "hatchling", "iniconfig", "pathspec", "pluggy", "pytest", "six", "tomlkit", "trove_classifiers")
 # Run in a checkout or on two machines: they have tests of their own.
-APART = ("README.md", "air-gap.md", "docker.md")
+APART = ("README.md", "air-gap.md", "ci.md", "docker.md")
 FAST = ("pre-commit.md",)
 # What must be there before the first block, where a page does not make it itself.
 SCENES: Mapping[str, str] = {
@@ -49,9 +49,9 @@ def shell(user: Project, script: str, cwd: Path | None = None) -> Result:
     return done
 
 
-def follow(user: Project, name: str) -> None:
+def follow(user: Project, text: str) -> None:
     """Do what a page says: write its files, and run its blocks."""
-    for block in documents.blocks(text_of(name)):
+    for block in documents.blocks(text):
         if block.file:
             user.write(block.file, block.text)
         elif block.language == "sh":
@@ -99,7 +99,7 @@ def with_shell() -> list[str]:
 def test_every_shell_block_of_a_page_runs_in_order(reader, name):
     if name in SCENES:
         shell(reader, SCENES[name])
-    follow(reader, name)
+    follow(reader, text_of(name))
 
 
 @pytest.mark.slow
@@ -136,8 +136,20 @@ def test_the_way_over_the_air_gap_runs_as_it_stands(reader, bare, tmp_path):
 
 
 @pytest.mark.slow
+def test_ci_asks_no_index_for_anything_once_both_caches_are_there(reader, index):
+    text = text_of("ci.md")
+    first, _, again = text.partition("And again, with both caches restored")
+    follow(reader, first)
+    assert index.requests
+    index.reset_log()
+    follow(reader, again)
+    assert index.requests == []
+    assert installed(reader.root / ".venv") == {"six": "1.17.0"}
+
+
+@pytest.mark.slow
 def test_the_image_holds_the_code_and_its_requirements_and_nothing_else(reader, bare, tmp_path):
-    follow(reader, "docker.md")
+    follow(reader, text_of("docker.md"))
     # What a developer has lying about, and what must not get into the image.
     shell(reader, "lockhouse wheelhouse main; lockhouse install main --no-local; touch .venv/mine wheelhouse/mine")
     (tmp_path / "stages").mkdir()
