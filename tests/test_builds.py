@@ -256,10 +256,14 @@ def test_what_is_not_recorded_is_kept_aside_until_somebody_records_it(locked: Pr
 @pytest.mark.slow
 def test_what_users_add_below_the_line_is_kept_and_counts(locked: Project, index: Index):
     build_wheel(index.directory, "helper", "1.0")
+    key, wheel = ok(locked.call("key")).stdout, sha256(locked.root / "wheelhouse" / WHEEL)
     locked.write(SOURCE, locked.read(SOURCE) + "helper\n")
     ok(locked.call("lock"))
     assert locked.read(SOURCE).endswith("helper\n")
     assert "helper==1.0" in locked.read(LOCK)
+    # The bytes that it builds are the same, and yet no cache may keep CI from proving so.
+    assert wheel in locked.read(RECORD)
+    assert ok(locked.call("key")).stdout != key
     ok(locked.call("wheelhouse"))
     ok(locked.call("check"))
 

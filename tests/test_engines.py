@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,19 @@ def test_the_extra_asks_for_the_releases_that_are_known_to_work():
 
 
 # What they make
+
+
+def test_uv_installs_where_the_temporary_folder_is_on_another_file_system(tmp_path: Path, environ: dict[str, str]):
+    require_engine("uv", tmp_path / "home")
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no other file system is known here")
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        project = features_project(tmp_path / "project", {**environ, "TMPDIR": elsewhere})
+        result = project.run("install", "--engine", "uv")
+        assert result.status == 0, result
+        assert project.call("check", "--env").status == 0
+        assert not list(Path(elsewhere).iterdir())
 
 
 @pytest.mark.parametrize("folder", [pytest.param("project", marks=pytest.mark.slow), "pro ject"])

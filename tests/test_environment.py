@@ -145,6 +145,8 @@ def _record_leads_out(packages: Path) -> None:
     precious.write_text("mine", encoding="utf-8")
     with (packages / INFO / "RECORD").open("a", encoding="utf-8") as file:
         file.write(f"../../../../precious,,\n{precious},,\n../../../bin/python,,\n../../../pyvenv.cfg,,\n")
+        # As deep as file systems take it, and not there.
+        file.write(f"{'d/' * 1500}x,,\n")
 
 
 SPOILT: dict[Callable[[Path], None], str] = {

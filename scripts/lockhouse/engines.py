@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
@@ -43,7 +42,8 @@ class Engine:
         given = (*_COMMON, "--find-links", page.as_uri(), "--requirement", requirements)
         if self.name == "uv":
             cut = ("--no-config", "--offline", "--no-cache", "--no-progress", "--no-python-downloads")
-            return (self.program, "pip", "install", "--python", python, *cut, "--link-mode", "copy", *given)
+            # Unpacked into a folder that goes with the process, and linked from there: with "copy", all is written twice.
+            return (self.program, "pip", "install", "--python", python, *cut, "--link-mode", "hardlink", *given)
         quiet = ("--disable-pip-version-check", "--root-user-action", "ignore", "--no-warn-script-location")
         return (python, "-I", self.program, "install", "--no-input", "--no-cache-dir", "--no-compile", *quiet, *given)
 
@@ -86,6 +86,8 @@ def choose(wish: str, environ: Mapping[str, str], *, beside: Path | None = None)
 
 def _pip() -> Engine:
     # Found without importing pip: importing it takes as long as a whole check.
+    from importlib import metadata  # noqa: PLC0415 - slow to import, and only needed where something is installed
+
     spec = importlib.util.find_spec("pip")
     if spec is None or spec.origin is None:
         raise LockhouseError("there is no pip beside Lockhouse", hint="install Lockhouse with its dependencies")

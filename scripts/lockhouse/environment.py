@@ -3,6 +3,7 @@
 Neither the RECORD of an environment nor what an installer says is believed: every file is compared with the wheel.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -19,9 +20,10 @@ from packaging.version import InvalidVersion, Version
 
 from lockhouse import hashing
 from lockhouse.digest import Digest
-from lockhouse.errors import TargetError
+from lockhouse.errors import TargetError, WheelError
 from lockhouse.filenames import WheelName
-from lockhouse.layout import BYTE_CODE, InPrefix, LandedFile, Layout, inside, landed, script_text
+from lockhouse.layout import BYTE_CODE, InPrefix, LandedFile, Layout, inside, landed, script_text, stated
+from lockhouse.metadata import headers_of
 from lockhouse.redact import redact
 from lockhouse.target import STATE, interpreter_of
 from lockhouse.wheelhouse import StoredWheel, Wheelhouse
@@ -117,34 +119,39 @@ def read(prefix: Path, series: str) -> Environment:
             hint=f"remove {prefix}, or name another one: `--env DIR`",
         )
     layout = Layout.of(prefix, series)
-    sizes = dict(_walk(str(prefix), ""))
-    return Environment(prefix=prefix, layout=layout, sizes=sizes, installed=tuple(_installed(prefix, layout)))
+    return Environment(prefix=prefix, layout=layout, sizes=_sizes(prefix), installed=tuple(_installed(prefix, layout)))
 
 
 def compare(environment: Environment, wanted: Mapping[NormalizedName, Wanted], *, deep: bool = False) -> Difference:
     """Compare every file with the wheels, by presence and size, and with `deep` by digest as well."""
-    by_name: dict[NormalizedName, list[Installed]] = {}
-    for project in environment.installed:
-        by_name.setdefault(project.name, []).append(project)
-    differing: dict[NormalizedName, tuple[str, ...]] = {}
-    whole: list[Wanted] = []
-    for name, wheel in sorted(wanted.items()):
-        if name in by_name:
-            reasons = (*_metadata_faults(by_name[name], wheel), *_file_faults(environment, wheel))
-            if reasons:
-                differing[name] = reasons
-            else:
-                whole.append(wheel)
+    missing, differing = wrong(environment, wanted)
     if deep:
+        whole = [wheel for name, wheel in wanted.items() if name not in differing and name not in missing]
         differing |= _deep_faults(environment, whole)
     others = [project for project in environment.installed if project.name not in wanted]
     return Difference(
-        missing=tuple(sorted(name for name in wanted if name not in by_name)),
+        missing=missing,
         differing=dict(sorted(differing.items())),
         extra=tuple(project for project in others if project.name not in TOLERATED),
         kept=tuple(project for project in others if project.name in TOLERATED),
         strays=tuple(_strays(environment, wanted, others, deep=deep)),
     )
+
+
+def wrong(
+    environment: Environment, wanted: Mapping[NormalizedName, Wanted]
+) -> tuple[tuple[NormalizedName, ...], dict[NormalizedName, tuple[str, ...]]]:
+    """Return what is missing, and what differs, with the reasons, both sorted; what is there besides is not looked at."""
+    by_name: dict[NormalizedName, list[Installed]] = {}
+    for project in environment.installed:
+        by_name.setdefault(project.name, []).append(project)
+    differing: dict[NormalizedName, tuple[str, ...]] = {}
+    for name, wheel in sorted(wanted.items()):
+        if name in by_name:
+            reasons = (*_metadata_faults(by_name[name], wheel), *_file_faults(environment, wheel))
+            if reasons:
+                differing[name] = reasons
+    return tuple(sorted(name for name in wanted if name not in by_name)), differing
 
 
 def recorded(environment: Environment, project: Installed) -> tuple[InPrefix, ...] | None:
@@ -166,19 +173,24 @@ def recorded(environment: Environment, project: Installed) -> tuple[InPrefix, ..
     return tuple(path for path in paths if path and not environment.layout.protects(path))
 
 
-def _walk(folder: str, below: str) -> Iterator[tuple[InPrefix, int]]:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                path = f"{below}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != BYTE_CODE and path != STATE:
-                        yield from _walk(entry.path, f"{path}/")
-                else:
-                    status = entry.stat(follow_symlinks=False)
-                    yield InPrefix(path), status.st_size if stat.S_ISREG(status.st_mode) else _NO_FILE
-    except PermissionError as error:
-        raise TargetError(f"{folder} cannot be read: {error.strerror}") from error
+def _sizes(prefix: Path) -> dict[InPrefix, int]:
+    found: dict[InPrefix, int] = {}
+    todo = [(str(prefix), "")]
+    while todo:
+        folder, below = todo.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    path = f"{below}{entry.name}"
+                    if entry.is_dir(follow_symlinks=False):
+                        if entry.name != BYTE_CODE and path != STATE:
+                            todo.append((entry.path, f"{path}/"))
+                    else:
+                        status = entry.stat(follow_symlinks=False)
+                        found[InPrefix(path)] = status.st_size if stat.S_ISREG(status.st_mode) else _NO_FILE
+        except PermissionError as error:
+            raise TargetError(f"{folder} cannot be read: {error.strerror}") from error
+    return found
 
 
 def _installed(prefix: Path, layout: Layout) -> Iterator[Installed]:
@@ -197,7 +209,7 @@ def _project(path: Path, info: InPrefix) -> Installed:
     stem, _, kind = path.name.rpartition(".")
     faults = []
     metadata = "" if kind == "egg-link" else _text(path / ("METADATA" if kind == "dist-info" else "PKG-INFO"))
-    fields = HeaderParser().parsestr(metadata)
+    fields = HeaderParser().parsestr(_headers(metadata))
     try:
         name = canonicalize_name(fields.get("Name", ""), validate=True)
     except InvalidName:
@@ -231,6 +243,13 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _headers(text: str) -> str:
+    """Return the headers alone, for a description is long; nothing where they are too long to be honest."""
+    with contextlib.suppress(WheelError):
+        return headers_of(text)
+    return ""
 
 
 def _direct_url(info: Path) -> dict[str, dict[str, object]]:
@@ -269,10 +288,11 @@ def _file_faults(environment: Environment, wanted: Wanted) -> Iterator[str]:
 def _deep_faults(environment: Environment, wanted: list[Wanted]) -> dict[NormalizedName, tuple[str, ...]]:
     def judged(wheel: Wanted) -> tuple[str, ...]:
         with zipfile.ZipFile(wheel.archive) as archive:
+            digests = stated(archive)
             return tuple(
                 f"{file.path} holds other bytes"
                 for file in wheel.files
-                if file.kind != "wrapper" and not _is_same(environment, archive, file)
+                if file.kind != "wrapper" and not _is_same(environment, archive, file, digests.get(file.member))
             )
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -280,11 +300,10 @@ def _deep_faults(environment: Environment, wanted: list[Wanted]) -> dict[Normali
         return {wheel.wheel.name: reasons for wheel, reasons in zip(wanted, results, strict=True) if reasons}
 
 
-def _is_same(environment: Environment, archive: zipfile.ZipFile, file: LandedFile) -> bool:
+def _is_same(environment: Environment, archive: zipfile.ZipFile, file: LandedFile, digest: Digest | None) -> bool:
     path = environment.prefix / file.path
     if file.kind == "script":
         return path.read_bytes() == script_text(archive.read(file.member), interpreter_of(environment.prefix))
-    digest: Digest | None = file.digest
     if digest is None:
         return path.read_bytes() == archive.read(file.member)
     return hashing.digests(path, (digest.algorithm,)) == (digest,)
@@ -301,7 +320,12 @@ def _strays(
     owned = {file.path for wheel in wanted.values() for file in wheel.files}
     for project in others:
         owned.update(recorded(environment, project) or ())
-    folders = {InPrefix(path[:place]) for path in owned for place in _slashes(path)}
+    folders: set[str] = set()
+    for path in owned:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     infos = {project.info for project in environment.installed}
     packages = f"{environment.layout.packages}/"
     seen = set()

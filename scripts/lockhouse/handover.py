@@ -3,7 +3,6 @@
 Refuses wheels that change while it runs: pip reads each of them twice, once for its hash and once to unpack it.
 """
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -53,6 +52,8 @@ def run(
 
 def links_page(wheels: Sequence[StoredWheel], house: Wheelhouse) -> str:
     """Return an index page (PEP 503 anchors) with one link a wheel, whose fragment states its sha256."""
+    import html  # noqa: PLC0415 - slow to import, and only needed where something is installed
+
     anchors = [
         f'<a href="{html.escape(house.place_of(stored).resolve().as_uri())}#sha256={stored.sha256.hex}">'
         f"{html.escape(stored.filename)}</a><br>"

@@ -179,11 +179,11 @@ def _carry_out(
 
 
 def _verify(change: _Change, request: Request, hint: str) -> None:
-    after = environment.compare(environment.read(request.venv, request.target.series), change.wanted)
-    wrong = [f"{name} is missing" for name in after.missing]
-    wrong += [f"{name}: {reason}" for name, reasons in after.differing.items() for reason in reasons]
-    if wrong:
-        raise LockhouseError(f"the installer left what is not as locked: {'; '.join(wrong[:12])}", hint=hint)
+    missing, differing = environment.wrong(environment.read(request.venv, request.target.series), change.wanted)
+    said = [f"{name} is missing" for name in missing]
+    said += [f"{name}: {reason}" for name, reasons in differing.items() for reason in reasons]
+    if said:
+        raise LockhouseError(f"the installer left what is not as locked: {'; '.join(said[:12])}", hint=hint)
 
 
 def _compile(request: Request, before: Environment) -> None:

@@ -13,8 +13,9 @@ FORMAT = 1
 def cache_key(needs: Iterable[Need], target: Target) -> str:
     """Return `lockhouse-1-cp311-linux_x86_64-<16 hex>`, made from pins, hashes, record and target alone.
 
-    It changes with anything that changes which wheels are needed, and with nothing else: not with comments, sources or
-    pins that do not apply to the target. There are no dots in it: Azure Pipelines would take it for a file.
+    It changes with anything that changes which wheels are needed, for builds too, and with nothing else: not with comments,
+    sources or pins that do not apply to the target. What stands before its last dash is the same for all wheelhouses that
+    may have wheels in common; CI can restore the newest of them. There are no dots in it: Azure Pipelines would take it for a file.
     """
     digest = hashlib.sha256()
     for need in needs:

@@ -18,7 +18,7 @@ from typing import Literal, NewType
 
 from packaging.utils import NormalizedName
 
-from lockhouse.archive import opened
+from lockhouse.archive import is_odd, opened
 from lockhouse.digest import Digest
 from lockhouse.errors import WheelError
 from lockhouse.filenames import WheelName
@@ -60,15 +60,18 @@ class Layout:
 
     def protects(self, path: InPrefix) -> bool:
         """Return whether the path is one of those that make the environment what it is."""
+        if path in {"pyvenv.cfg", STATE} or path.startswith(f"{STATE}/"):
+            return True
         folder, _, name = path.rpartition("/")
+        if folder != self.scripts:
+            return False
         pythons = {"python", "python3", f"python{self.series}", f"python{self.series}t", "pythonw"}
-        python = folder == self.scripts and name.removesuffix(".exe") in pythons
-        return python or path in {"pyvenv.cfg", STATE} or path.startswith(f"{STATE}/")
+        return name.removesuffix(".exe") in pythons
 
 
 @dataclass(frozen=True, slots=True)
 class LandedFile:
-    """A file as a wheel means it to be: its path in the environment, the member it comes from, size and digest.
+    """A file as a wheel means it to be: its path in the environment, the member it comes from, and its size.
 
     `kind` is `plain`; `script`, whose first line names the environment's Python; or `wrapper`, which an installer
     writes, for an entry point above all: then only its presence is known.
@@ -77,7 +80,6 @@ class LandedFile:
     path: InPrefix
     member: str = ""
     size: int = 0
-    digest: Digest | None = None
     kind: Literal["plain", "script", "wrapper"] = "plain"
     executable: bool = False
 
@@ -101,7 +103,7 @@ def landed(path: Path, wheel: WheelName, layout: Layout) -> tuple[LandedFile, ..
     try:
         with path.open("rb") as whole, opened(whole) as archive:
             found = tuple(_landed(archive, wheel, layout))
-    except (OSError, csv.Error) as error:
+    except OSError as error:
         raise WheelError(f"{wheel.filename} cannot be read: {error}") from error
     for file in found:
         if layout.protects(file.path):
@@ -121,15 +123,21 @@ def script_text(content: bytes, python: Path) -> bytes:
 
 
 def _landed(archive: zipfile.ZipFile, wheel: WheelName, layout: Layout) -> Iterator[LandedFile]:
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    [info] = {top for member in members if (top := member.filename.partition("/")[0]).endswith(".dist-info")}
-    digests = _digests(archive, f"{info}/RECORD")
+    members = [member for member in archive.infolist() if member.filename[-1:] != "/"]
+    names = [member.filename for member in members]
+    [info] = {top for name in names if ".dist-info/" in name and (top := name.partition("/")[0]).endswith(".dist-info")}
+    odd = is_odd(names)
+    own = {f"{info}/{name}" for name in INSTALLERS_OWN}
     folders = _folders(info.removesuffix(".dist-info"), wheel.name, layout)
     for member in members:
         name = member.filename
         if name == f"{info}/direct_url.json":
             yield LandedFile(path=InPrefix(f"{layout.packages}/{name}"), member=name, kind="wrapper")
-        if name in {f"{info}/{own}" for own in INSTALLERS_OWN} or BYTE_CODE in name.split("/"):
+        if name in own or (BYTE_CODE in name and BYTE_CODE in name.split("/")):
+            continue
+        if not odd and ".data/" not in name:
+            # Nearly all of them; there is nothing to work out.
+            yield LandedFile(InPrefix(f"{layout.packages}/{name}"), name, member.file_size)
             continue
         top, _, below = name.partition(".data/")
         scheme, _, rest = below.partition("/")
@@ -142,7 +150,6 @@ def _landed(archive: zipfile.ZipFile, wheel: WheelName, layout: Layout) -> Itera
             path=target,
             member=name,
             size=member.file_size,
-            digest=digests.get(name),
             kind="script" if script and _is_placeheld(archive, member) else "plain",
             executable=script,
         )
@@ -191,10 +198,18 @@ def _commands(text: str) -> Iterator[str]:
             yield from parser.options(section)
 
 
-def _digests(archive: zipfile.ZipFile, record: str) -> dict[str, Digest]:
-    """Return what RECORD states, as far as it states digests that count; the check has judged it as a whole."""
+def stated(archive: zipfile.ZipFile) -> dict[str, Digest]:
+    """Return the digests that a wheel's RECORD states, by member, as far as they count; raises WheelError.
+
+    The check has judged RECORD as a whole. It is long, and only who compares bytes needs it.
+    """
     found = {}
-    for row in csv.reader(io.StringIO(archive.read(record).decode("utf-8", errors="replace"))):
+    [record] = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD") and name.count("/") == 1]
+    try:
+        rows = list(csv.reader(io.StringIO(archive.read(record).decode("utf-8", errors="replace"))))
+    except csv.Error as error:
+        raise WheelError(f"{record} cannot be read: {error}") from error
+    for row in rows:
         if len(row) > 1 and row[1]:
             algorithm, _, text = row[1].partition("=")
             try:

@@ -42,10 +42,14 @@ def remove(environment: Environment, paths: Set[InPrefix], infos: Iterable[InPre
     Killed halfway, the rest is still there; raises OSError.
     """
     prefix, layout = environment.prefix, environment.layout
+    known: dict[str, bool] = {}
     parents: set[PurePosixPath] = set()
     for path in sorted(paths):
-        _remove_file(prefix, PurePosixPath(path))
-        parents.add(PurePosixPath(path).parent)
+        folder = path.rpartition("/")[0]
+        # Where a wheel was never installed, its thousands of files need no thousands of looks.
+        if _stands(prefix, folder, known):
+            _remove_file(prefix / path)
+            parents.add(PurePosixPath(folder))
     for info in infos:
         place = prefix / info
         if place.is_symlink() or not place.is_dir():
@@ -53,26 +57,38 @@ def remove(environment: Environment, paths: Set[InPrefix], infos: Iterable[InPre
         else:
             shutil.rmtree(place)
         parents.add(PurePosixPath(info).parent)
-    stems = {str(PurePosixPath(path).with_suffix("")) for path in paths if path.endswith(".py")}
-    standing = {PurePosixPath(folder) for folder in (layout.packages, layout.scripts, ".")}
-    for folder in sorted(parents, reverse=True):
-        if _is_real(prefix, folder):
-            _remove_byte_code(prefix, folder, stems)
-            _remove_empty(prefix, folder, standing)
+    stems = {path.removesuffix(".py") for path in paths if path.endswith(".py")}
+    lasting = {PurePosixPath(folder) for folder in (layout.packages, layout.scripts, ".")}
+    for each in sorted(parents, reverse=True):
+        if _is_real(prefix, each):
+            _remove_byte_code(prefix, each, stems)
+            _remove_empty(prefix, each, lasting)
 
 
-def _remove_file(prefix: Path, path: PurePosixPath) -> None:
-    place = prefix
-    for part in path.parts[:-1]:
-        place /= part
-        # venv itself makes one link to a folder.
-        if place.is_symlink() and place != prefix / "lib64":
-            place.unlink()
-            return
-    place = prefix / path
+def _stands(prefix: Path, folder: str, known: dict[str, bool]) -> bool:
+    """Return whether there is such a folder below the prefix; `known` are those that were looked at before."""
+    # Not by recursion: a RECORD may name thousands of folders within each other.
+    way = ""
+    for part in folder.split("/") if folder else ():
+        way = f"{way}/{part}" if way else part
+        if way not in known:
+            # venv itself makes one link to a folder.
+            known[way] = _is_folder(prefix / way, may_be_link=way == "lib64")
+        if not known[way]:
+            return False
+    return True
+
+
+def _is_folder(place: Path, *, may_be_link: bool) -> bool:
+    """Return whether there is a folder; a link in the place of one leads out, perhaps, and is removed."""
+    if place.is_symlink() and not may_be_link:
+        place.unlink()
+    return place.is_dir()
+
+
+def _remove_file(place: Path) -> None:
     if place.is_symlink() or not place.is_dir():
-        with contextlib.suppress(NotADirectoryError):
-            place.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 def _is_real(prefix: Path, folder: PurePosixPath) -> bool:
@@ -90,9 +106,9 @@ def _remove_byte_code(prefix: Path, folder: PurePosixPath, stems: Set[str]) -> N
         cache.rmdir()
 
 
-def _remove_empty(prefix: Path, folder: PurePosixPath, standing: Set[PurePosixPath]) -> None:
+def _remove_empty(prefix: Path, folder: PurePosixPath, lasting: Set[PurePosixPath]) -> None:
     for each in (folder, *folder.parents):
-        if each in standing:
+        if each in lasting:
             return
         try:
             (prefix / each).rmdir()

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import checking, fetching, growth, locking
+from bench import checking, fetching, growth, installing, locking
 from bench import material as stuff
 from bench.bench import ROOT, Bench
 from bench.measure import Run
@@ -22,9 +22,13 @@ RATIOS = (
     ("lock, time", "lockhouse lock", "pip-compile", 1 / 20),
     ("check --locks-only", "check --locks-only", "pip --version", 1.0),
     ("check", "check", "sha256sum", 1.0),
+    ("install, uv", "install --engine uv", "uv pip sync, from the wheels", 1.3),
+    ("install, uv", "install --engine uv", "pip install, from the wheels", 1 / 7),
+    ("install, pip", "install --engine pip", "pip install, with the same flags", 1.05),
+    ("install, nothing to do", "install, nothing to do", "check, beside install", 1.5),
 )
-# Of these the processor's time is told, too: they are short, and what else a machine does counts the more.
-SHORT = {"check --locks-only"}
+# Of these the processor's time is told, too: they are short, or write much, and what else a machine does counts the more.
+WITH_PROCESSOR = {"check --locks-only", "install, uv", "install, pip", "install, nothing to do"}
 
 
 def shown(ratio: float) -> str:
@@ -43,7 +47,7 @@ def tables(results: Mapping[str, Run]) -> str:
         if mine in results and theirs in results:
             ratio = results[mine].seconds / results[theirs].seconds
             line(what, theirs, shown(ratio), shown(limit), reached=ratio <= limit)
-            if what in SHORT:
+            if what in WITH_PROCESSOR:
                 ratio = results[mine].processor / results[theirs].processor
                 line(f"{what}, processor", theirs, shown(ratio), shown(limit), reached=ratio <= limit)
     if "lockhouse lock" in results:
@@ -73,7 +77,9 @@ def main() -> None:
     parser.add_argument("--connections", type=int, help="instead of the default")
     parser.add_argument("--full", action="store_true", help="how cost grows for 10, 100 and 1,000 pins, too")
     parser.add_argument(
-        "--only", choices=["fetch", "check", "lock", "memory", "connections", "growth"], help="one part"
+        "--only",
+        choices=["fetch", "check", "install", "lock", "memory", "connections", "growth"],
+        help="one part",
     )
     parser.add_argument("--chart", type=Path, help="write the chart of the README here")
     options = parser.parse_args()
@@ -81,13 +87,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="lockhouse-bench-") as scratch:
         bench = Bench(Path(scratch), options.latency, options.connections)
         title = f"HTTPS, {options.latency * 1000:.0f} ms a request, {platform.python_version()} on {platform.machine()}"
-        if options.only in {None, "fetch", "check"}:
+        if options.only in {None, "fetch", "check", "install"}:
             material = stuff.gathered(ROOT / ".lockhouse" / "bench")
             title = f"{len(material.files)} wheels, {material.size / 1e6:.0f} MB, {title}"
-            if options.only != "check":
-                results |= fetching.measured(bench, material, options.rounds)
-            if options.only != "fetch":
-                results |= checking.measured(bench, material, options.rounds)
+            for name, part in (("fetch", fetching), ("check", checking), ("install", installing)):
+                if options.only in {None, name}:
+                    results |= part.measured(bench, material, options.rounds)
         if options.only in {None, "lock"}:
             results |= locking.measured(bench, options.rounds)
         if options.only in {None, "memory"}:

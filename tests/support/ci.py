@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,25 +21,45 @@ _NOT_COMMITTED = shutil.ignore_patterns("wheelhouse", ".venv", ".lockhouse", "__
 
 @dataclass(slots=True)
 class Caches:
-    """What a CI system keeps from job to job: a folder for each exact key; a key is written once."""
+    """What a CI system keeps from job to job, by key, oldest first.
+
+    `hits` are the keys that were asked for and found, `partial` those that were given instead of another.
+    """
 
     store: Path
+    keys: list[str] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
 
     def place(self, key: str) -> Path:
-        """Return where the folder of a key is kept."""
+        """Return where the files of a key are kept."""
         return self.store / re.sub(r"[^\w.-]", "_", key)
 
-    def restore(self, key: str, folder: Path) -> None:
-        """Give back what the key has, if it has anything."""
-        if self.place(key).is_dir():
-            shutil.copytree(self.place(key), folder, symlinks=True)
-            self.hits.append(key)
+    def restore(self, key: str, near: Callable[[str], bool], root: Path) -> bool:
+        """Give back what the key has, else what the newest key has that is `near`; return whether it was the key itself."""
+        found = [key] if key in self.keys else [each for each in self.keys if near(each)]
+        if not found:
+            return False
+        shutil.copytree(self.place(found[-1]), root, symlinks=True, dirs_exist_ok=True)
+        (self.hits if found[-1] == key else self.partial).append(found[-1])
+        return found[-1] == key
 
-    def save(self, key: str, folder: Path) -> None:
-        """Keep the folder under the key, unless something is kept there."""
-        if folder.is_dir() and not self.place(key).exists():
-            shutil.copytree(folder, self.place(key), symlinks=True)
+    def save(self, key: str, paths: Sequence[str], root: Path, *, anew: bool) -> None:
+        """Keep the paths under the key; what is kept there already is replaced only where CI does so (`anew`)."""
+        there = [path for path in paths if (root / path).exists()]
+        if not there or (key in self.keys and not anew):
+            return
+        if key in self.keys:
+            self.keys.remove(key)
+            shutil.rmtree(self.place(key))
+        self.keys.append(key)
+        for path in there:
+            copy = self.place(key) / path
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if (root / path).is_dir():
+                shutil.copytree(root / path, copy, symlinks=True)
+            else:
+                shutil.copy2(root / path, copy)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +70,7 @@ class Job:
     environ: dict[str, str]
     caches: Caches
     signed_in: Mapping[str, str] = field(default_factory=dict)
-    saving: list[tuple[str, Path]] = field(default_factory=list)
+    saving: list[tuple[str, Sequence[str]]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     output: str = ""
 
@@ -76,16 +96,15 @@ class Job:
         assert done.returncode == 0, f"{script}\n{self.output}"
         return done.stdout
 
-    def cached(self, key: str, path: str) -> None:
-        """Restore a folder, and remember to save it at the end."""
-        folder = self.checkout / path
-        self.caches.restore(key, folder)
-        self.saving.append((key, folder))
+    def cached(self, key: str, *paths: str, near: Callable[[str], bool] = lambda _: False) -> bool:
+        """Restore paths, and remember to save them at the end; return whether the key itself was found."""
+        self.saving.append((key, paths))
+        return self.caches.restore(key, near, self.checkout)
 
-    def finish(self) -> None:
+    def finish(self, *, anew: bool = False) -> None:
         """Save the caches, as a job that succeeded does."""
-        for key, folder in self.saving:
-            self.caches.save(key, folder)
+        for key, paths in self.saving:
+            self.caches.save(key, paths, self.checkout, anew=anew)
 
     def read(self, path: str) -> Any:
         """Return a YAML file of the checkout."""
@@ -127,8 +146,12 @@ def _github_action(job: Job, path: str, given: Mapping[str, str]) -> None:
     assert action["runs"]["using"] == "composite"
     for number, step in enumerate(action["runs"]["steps"]):
         if step.get("uses", "").startswith("actions/cache@"):
-            assert set(step["with"]) == {"key", "path"}
-            job.cached(value(step["with"]["key"]), value(step["with"]["path"]))
+            options = {name: value(text) for name, text in step["with"].items()}
+            prefixes = tuple(options.pop("restore-keys", "").split())
+            assert set(options) == {"key", "path"}
+            hit = job.cached(options["key"], options["path"], near=_begins(prefixes))
+            if "id" in step:
+                context[f"steps.{step['id']}.outputs.cache-hit"] = str(hit).lower()
             continue
         assert step["shell"] == "bash"
         assert "${{" not in step["run"], "what is put into a script as it is can be a script"
@@ -139,6 +162,10 @@ def _github_action(job: Job, path: str, given: Mapping[str, str]) -> None:
             for line in output.read_text(encoding="utf-8").splitlines():
                 name, _, said = line.partition("=")
                 context[f"steps.{step['id']}.outputs.{name}"] = said
+
+
+def _begins(prefixes: tuple[str, ...]) -> Callable[[str], bool]:
+    return lambda key: key.startswith(prefixes)
 
 
 def azure(job: Job) -> None:
@@ -189,17 +216,30 @@ def _azure_step(job: Job, step: Mapping[str, Any]) -> None:
         said = job.bash(step["bash"], {**environ, **job.variables})
         job.variables |= dict(re.findall(r"^##vso\[task\.setvariable variable=(\w+)\](.*)$", said, re.MULTILINE))
     elif step["task"] == "Cache@2":
-        inputs = step["inputs"]
+        inputs = dict(step["inputs"])
+        begins = _azure_key(job, inputs.pop("restoreKeys"), value) if "restoreKeys" in inputs else None
+        told = inputs.pop("cacheHitVar", None)
         assert set(inputs) == {"key", "path"}
-        parts = [part.strip() for part in inputs["key"].split(" | ")]
-        # What is in quotes is text, even where it looks like a file.
-        key = [value(part.strip('"')) if part.startswith('"') else job.digest(part) for part in parts]
-        job.cached("|".join(key), os.path.relpath(value(inputs["path"]), job.checkout))
+        before = len(job.caches.partial)
+        # What a key begins with is whole parts of it.
+        hit = job.cached(
+            _azure_key(job, inputs["key"], value),
+            os.path.relpath(value(inputs["path"]), job.checkout),
+            near=_begins(() if begins is None else (f"{begins}|",)),
+        )
+        if told:
+            job.variables[told] = "true" if hit else "inexact" if len(job.caches.partial) > before else "false"
     elif step["task"] == "PipAuthenticate@1":
         assert step["inputs"]["artifactFeeds"]
         job.variables |= job.signed_in
     elif step["task"] != "UsePythonVersion@0":
         raise ValueError(step["task"])
+
+
+def _azure_key(job: Job, text: str, value: Callable[[str], str]) -> str:
+    """Return a key as it is once variables are put in; what is in quotes is text, even where it looks like a file."""
+    parts = [part.strip() for part in text.split(" | ")]
+    return "|".join(value(part.strip('"')) if part.startswith('"') else job.digest(part) for part in parts)
 
 
 def gitlab(job: Job) -> None:
@@ -213,10 +253,10 @@ def gitlab(job: Job) -> None:
     _gitlab_job(job, everything[needed], variables)
     report = everything[needed]["artifacts"]["reports"]["dotenv"]
     told = dict(line.split("=", 1) for line in (job.checkout / report).read_text(encoding="utf-8").splitlines())
-    job.finish()
+    job.finish(anew=True)
     job.checkout, job.saving = clean, []
     _gitlab_job(job, {**everything[".lockhouse"], **everything["install"]}, {**variables, **told})
-    job.finish()
+    job.finish(anew=True)
 
 
 def _gitlab_job(job: Job, described: Mapping[str, Any], variables: Mapping[str, str]) -> None:
@@ -224,11 +264,17 @@ def _gitlab_job(job: Job, described: Mapping[str, Any], variables: Mapping[str, 
         return re.sub(r"\$(\w+)", lambda match: variables[match[1]], text)
 
     for cache in described["cache"]:
-        assert set(cache) == {"key", "paths"}
+        assert set(cache) <= {"key", "paths", "fallback_keys", "policy"}
         key = cache["key"]
         if isinstance(key, dict):
             key = "-".join((key["prefix"], *map(job.digest, key["files"])))
-        [path] = cache["paths"]
-        job.cached(value(key), value(path))
+        key, paths = value(key), [value(path) for path in cache["paths"]]
+        if "policy" in cache:
+            assert cache["policy"] == "push"
+            job.saving.append((key, paths))
+            continue
+        # GitLab compares fallback_keys as a whole.
+        others = {value(other) for other in cache.get("fallback_keys", ())}
+        job.cached(key, *paths, near=others.__contains__)
     script = "\n".join((*described.get("before_script", ()), *described["script"]))
     job.bash(script, variables, "-eo", "pipefail")

@@ -27,8 +27,7 @@ def key(session: Session, layers: tuple[str, ...]) -> int:
     where = session.target(current)
     refuse_unusable(session, chosen, where)
     required, _ = required_and_allowed(current, chosen, where)
-    # What local projects are built with lies in the wheelhouse, too.
-    locks = [lock for name, lock in current.builds.locks.items() if name in current.local]
-    inputs = plan.needs([lock.layer.pins for lock in locks], where, builds=current.builds)
+    # What builds are made with lies in the wheelhouse, too, and another build lock is a reason to build again.
+    inputs = plan.needs([lock.layer.pins for lock in current.builds.locks.values()], where, builds=current.builds)
     session.result(cache_key((*required, *inputs), where))
     return DONE
