@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from support.fence import Fence
 from support.index import Index
 from support.offline import require_offline
 from support.project import Project
+from support.venvs import installed, make_venv, site_packages
+from support.wheels import build_wheel
 
 _FENCE = Fence()
 # Set and removed by pytest itself in the middle of a test.
@@ -97,3 +101,36 @@ def project(tmp_path: Path, environ: dict[str, str], index: Index) -> Project:
 def offline() -> tuple[str, ...]:
     """What to put before a command so that it has no network, or the test is skipped."""
     return require_offline()
+
+
+@pytest.fixture(scope="session")
+def distribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that hatchling builds from this repository."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=Path(__file__).resolve().parents[1],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("lockhouse-*.whl")
+    return wheel
+
+
+@pytest.fixture
+def command(distribution: Path, tmp_path: Path, environ: dict[str, str]) -> Path:
+    """A folder with a `lockhouse` command, installed from the distribution; its requirements are this environment's."""
+    env = make_venv(tmp_path / "user")
+    pip = [sys.executable, "-m", "pip", "--python", str(env), "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, str(distribution)], check=True, env=environ)
+    assert set(installed(env)) == {"lockhouse"}
+    (site_packages(env) / "theirs.pth").write_text(str(site_packages(Path(sys.prefix))), encoding="utf-8")
+    return env / "bin"
+
+
+@pytest.fixture
+def user(project: Project, index: Index, command: Path) -> Project:
+    """A user with the command on the PATH and an index that has `six`."""
+    build_wheel(index.directory, "six", "1.17.0")
+    project.environ["PATH"] = f"{command}:{project.environ['PATH']}"
+    return project

@@ -128,9 +128,9 @@ def test_bash_itself_completes(layered):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_what_the_readme_says_to_run_prints_a_script_for_that_shell(layered, shell):
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    assert f"_LOCKHOUSE_COMPLETE={shell}_source lockhouse" in readme
+def test_what_the_start_page_says_to_run_prints_a_script_for_that_shell(layered, shell):
+    page = (Path(__file__).resolve().parents[1] / "docs/start.md").read_text(encoding="utf-8")
+    assert f"_LOCKHOUSE_COMPLETE={shell}_source lockhouse" in page
     assert f"_LOCKHOUSE_COMPLETE={shell}_complete" in answered(layered, _LOCKHOUSE_COMPLETE=f"{shell}_source")
 
 

@@ -107,9 +107,11 @@ def test_the_hooks_run_for_what_they_judge_and_for_nothing_else(hook):
     assert [path for path in others if files.search(path)] == []
 
 
-def test_the_readme_names_the_hooks_that_there_are():
+def test_the_page_names_the_hooks_that_there_are():
     [block] = re.findall(
-        r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        r"^```yaml [^\n]*\n(.*?)^```$",
+        (ROOT / "docs/pre-commit.md").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
     [entry] = yaml.safe_load(block)["repos"]
     assert {hook["id"] for hook in entry["hooks"]} == set(manifest())

@@ -24,7 +24,7 @@ CONNECTIONS = 20
 
 _OF_A_LAYER = ("constraints", "lock", "sources")
 
-# Every key of [tool.lockhouse] with its default and meaning; the README's table is held equal to this by a test.
+# Every key of [tool.lockhouse] with its default and meaning; the table in docs/configuration.md is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
     "accept": ("none", "findings that are put up with for a time, each with a reason: see below"),
     "build-isolation": (
