@@ -26,7 +26,7 @@ _OF_A_LAYER = ("constraints", "lock", "sources")
 
 # Every key of [tool.lockhouse] with its default and meaning; the table in docs/configuration.md is held equal to this by a test.
 KEYS: Mapping[str, tuple[str, str]] = {
-    "accept": ("none", "findings that are put up with for a time, each with a reason: see below"),
+    "accept": ("none", "findings that are put up with for a time, each with a reason"),
     "build-isolation": (
         "`best`",
         "`strict` refuses to build where a build cannot be cut off from the network and from other files",
