@@ -127,7 +127,6 @@ def test_a_deleted_wheel_is_built_again_without_a_network(locked: Project):
     ok(locked.run("install", prefix=offline_prefix()))
 
 
-@pytest.mark.slow
 def test_another_checkout_fetches_the_inputs_by_their_hashes_and_builds_the_same(
     locked: Project, index: Index, tmp_path
 ):

@@ -90,7 +90,6 @@ def locked(project: Project, index: Index, sound: Path) -> Project:
     return project
 
 
-@pytest.mark.slow
 def test_a_local_project_is_built_when_it_must_be_and_never_else(locked: Project, index: Index):
     project = locked
     assert project.read(BUILD_IN).splitlines()[:3] == [
