@@ -638,7 +638,7 @@ def test_nearly_every_line_of_a_lock_is_plain() -> None:
 
 
 def test_generated_files_are_read_as_pip_reads_them(folder: Path) -> None:
-    hold_against_pip(300, folder)
+    hold_against_pip(100, folder)
 
 
 @pytest.mark.slow
